@@ -1,0 +1,60 @@
+//! Rewards and dependency in, per-token credit out.
+//!
+//! Knows: one optimizer batch of responses, what each earned, which answer the same prompt, and how much each token depends on
+//! the image ([`Evidence`]). An [`AdvantageEstimator`] turns rewards into advantages, a list of [`CreditShaper`]s rewrites
+//! them, and [`assign`] does both.
+//!
+//! Must not know: models, images, tokenizers, files, where rewards or dependencies come from, what a loss does with the
+//! credit, or which device computes it. Everything is tensor arithmetic on the device of the caller's tensors.
+//!
+//! One law holds for all: what stands on padding, not-a-number included, changes nothing.
+//!
+//! | paper | equation | component |
+//! |---|---|---|
+//! | DeepSeekMath, [arXiv:2402.03300](https://arxiv.org/abs/2402.03300) | section 4.1.2, outcome supervision | [`Grpo`] |
+//! | Understanding R1-Zero-Like Training, [arXiv:2503.20783](https://arxiv.org/abs/2503.20783) | section 3.2 | [`DrGrpo`] |
+//! | Back to Basics (RLOO), [arXiv:2402.14740](https://arxiv.org/abs/2402.14740) | leave-one-out baseline | [`Rloo`] |
+//! | VPPO, [arXiv:2510.09285](https://arxiv.org/abs/2510.09285) | equation 6, token-level gradient filtering | [`TokenFilter`] |
+//! | VPPO | equation 5, trajectory-level advantage shaping | [`TrajectoryShaping`] |
+//! | PGPO, [arXiv:2604.01840](https://arxiv.org/abs/2604.01840) | equations 4 to 8, perception gate | [`PerceptionGate`] |
+//!
+//! Two responses to one prompt, one right and one wrong; of each, the more dependent half of the tokens speaks:
+//!
+//! ```
+//! # fn main() -> Result<(), advantage::CreditError> {
+//! use advantage::{CreditShaper, Evidence, Fraction, Groups, Grpo, TokenFilter, assign};
+//! use burn::tensor::{Bool, Device, Tensor};
+//!
+//! let device = Device::flex();
+//! let evidence = Evidence::new(
+//!     Tensor::from_data([1.0, 0.0], &device),
+//!     Groups::new(vec![2])?,
+//!     Tensor::<2, Bool>::from_data([[true, true, true, true], [true, true, false, false]], &device),
+//!     Some(Tensor::from_data([[0.1, 0.5, 0.0, 0.2], [0.3, 0.7, 9.0, f32::NAN]], &device)),
+//!     Tensor::<1, Bool>::from_data([true, true], &device),
+//! )?;
+//! let shapers: [Box<dyn CreditShaper>; 1] = [Box::new(TokenFilter { keep: Fraction::new(0.5)? })];
+//! let credit = assign(&Grpo::default(), &shapers, &evidence)?;
+//! assert_eq!(credit.gate.into_data().iter::<f32>().collect::<Vec<_>>(), [0., 1., 0., 1., 0., 1., 0., 0.]);
+//! assert!(credit.advantage.slice([0..1, 0..1]).into_scalar::<f32>() > 0.7);
+//! # Ok(())
+//! # }
+//! ```
+
+mod evidence;
+
+mod credit;
+mod estimator;
+mod groups;
+mod shaper;
+
+mod error;
+mod number;
+
+pub use credit::{Credit, assign};
+pub use error::CreditError;
+pub use estimator::{AdvantageEstimator, DrGrpo, Estimator, Grpo, Rloo};
+pub use evidence::Evidence;
+pub use groups::{GroupOfOne, Groups};
+pub use number::{AtLeastOne, Fraction, NonNegative, Positive};
+pub use shaper::{Ceiling, CreditShaper, PerceptionGate, Shaper, TokenFilter, TrajectoryShaping};

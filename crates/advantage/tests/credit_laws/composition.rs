@@ -1,0 +1,209 @@
+//! Laws of putting evidence, estimators and shapers together, and of naming them in a recipe.
+
+use advantage::{
+    AdvantageEstimator, AtLeastOne, Ceiling, Credit, CreditError, CreditShaper, Estimator, Evidence, Fraction,
+    GroupOfOne, Groups, Grpo, PerceptionGate, Shaper, TokenFilter, TrajectoryShaping, assign,
+};
+use burn::tensor::{Bool, Tensor};
+use proptest::prelude::*;
+
+use crate::batch::{Padding, batch, evidence, padding, ragged};
+use crate::device::device;
+
+fn boxed(shapers: &[Shaper]) -> Vec<Box<dyn CreditShaper>> {
+    shapers.iter().map(|&shaper| Box::new(shaper) as Box<dyn CreditShaper>).collect()
+}
+
+/// All built-ins in one list; no paper does this.
+fn everything() -> [Shaper; 3] {
+    [
+        Shaper::TrajectoryShaping(TrajectoryShaping::default()),
+        Shaper::TokenFilter(TokenFilter::default()),
+        Shaper::PerceptionGate(PerceptionGate::default()),
+    ]
+}
+
+fn bits(rows: &[Vec<f32>]) -> Vec<Vec<u32>> {
+    rows.iter().map(|row| row.iter().map(|value| value.to_bits()).collect()).collect()
+}
+
+proptest! {
+    /// What stands on padding, and how wide it is, changes not one bit.
+    #[test]
+    fn padding_changes_nothing(batch in batch(), one in padding(), other in padding()) {
+        let credit = |padding: Padding| {
+            let credit = assign(&Grpo::default(), &boxed(&everything()), &evidence(&batch, padding)).expect("scored");
+            (bits(&ragged(credit.advantage, &batch, padding)), bits(&ragged(credit.gate, &batch, padding)))
+        };
+        let clean = Padding { garbage: 0.0, ..one };
+        prop_assert_eq!(credit(one), credit(clean));
+        // Another width may change the order in which a device adds: only the gates are discrete.
+        prop_assert_eq!(credit(one).1, credit(other).1);
+    }
+
+    /// Assigning is estimating and then shaping in order.
+    #[test]
+    fn assigning_is_a_fold(batch in batch(), padding in padding()) {
+        let evidence = evidence(&batch, padding);
+        let mut credit = Credit {
+            advantage: Grpo::default().estimate(&evidence).expect("groups of any size"),
+            gate: evidence.response().clone().float(),
+        };
+        for shaper in everything() {
+            credit = shaper.shape(&evidence, credit).expect("scored");
+        }
+        let assigned = assign(&Grpo::default(), &boxed(&everything()), &evidence).expect("scored");
+        prop_assert_eq!(bits(&ragged(assigned.advantage, &batch, padding)), bits(&ragged(credit.advantage, &batch, padding)));
+        prop_assert_eq!(ragged(assigned.gate, &batch, padding), ragged(credit.gate, &batch, padding));
+    }
+
+    /// No list of shapers turns praise into blame.
+    #[test]
+    fn signs_survive_shaping(batch in batch(), padding in padding()) {
+        let evidence = evidence(&batch, padding);
+        let plain = assign(&Grpo::default(), &[], &evidence).expect("no shapers");
+        let shaped = assign(&Grpo::default(), &boxed(&everything()), &evidence).expect("scored");
+        let plain = ragged(plain.advantage, &batch, padding).concat();
+        for (before, after) in plain.into_iter().zip(ragged(shaped.advantage, &batch, padding).concat()) {
+            prop_assert!(before * after >= 0.0, "{} became {}", before, after);
+        }
+    }
+}
+
+/// A shaper from outside: mutes the first token of every response and leaves a mess on padding.
+struct MuteFirst;
+
+impl CreditShaper for MuteFirst {
+    fn shape(&self, _evidence: &Evidence, credit: Credit) -> Result<Credit, CreditError> {
+        let rows = credit.gate.dims()[0];
+        let gate = credit.gate.slice_fill([0..rows, 0..1], 0.0) / credit.advantage.clone().abs();
+        Ok(Credit { advantage: credit.advantage, gate })
+    }
+}
+
+fn two_by_two() -> (Tensor<1>, Groups, Tensor<2, Bool>, Tensor<2>, Tensor<1, Bool>) {
+    let device = device();
+    (
+        Tensor::from_data([1.0, 0.0], &device),
+        Groups::new(vec![2]).expect("a group"),
+        Tensor::from_data([[true, true], [true, false]], &device),
+        Tensor::from_data([[0.5, 0.25], [1.0, f32::NAN]], &device),
+        Tensor::from_data([true, true], &device),
+    )
+}
+
+#[test]
+fn shapers_may_come_from_outside() {
+    let (rewards, groups, response, dependency, visual) = two_by_two();
+    let evidence = Evidence::new(rewards, groups, response, Some(dependency), visual).expect("evidence that fits");
+    let shapers: [Box<dyn CreditShaper>; 1] = [Box::new(MuteFirst)];
+    let gate: Vec<f32> =
+        assign(&Grpo::default(), &shapers, &evidence).expect("muted").gate.into_data().iter().collect();
+    assert_eq!([gate[0], gate[2], gate[3]], [0.0; 3]);
+    assert!(gate[1] > 1.0);
+}
+
+/// A shaper that loses a response.
+struct DropLast;
+
+impl CreditShaper for DropLast {
+    fn shape(&self, _evidence: &Evidence, credit: Credit) -> Result<Credit, CreditError> {
+        Ok(Credit { advantage: credit.advantage.slice([0..1, 0..2]), gate: credit.gate })
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let device = device();
+    let (rewards, groups, response, dependency, visual) = two_by_two();
+    let shape = |what, found: &[usize], expected: &[usize]| CreditError::Shape {
+        what,
+        found: found.to_vec(),
+        expected: expected.to_vec(),
+    };
+    let new = Evidence::new;
+
+    let three = Tensor::zeros([3], &device);
+    let error = new(three, groups.clone(), response.clone(), None, visual.clone()).expect_err("a reward too many");
+    assert_eq!(error, shape("rewards", &[3], &[2]));
+
+    let total = Groups::new(vec![2, 1]).expect("groups");
+    let error = new(rewards.clone(), total, response.clone(), None, visual.clone()).expect_err("a group too many");
+    assert_eq!(error, shape("the total of the groups", &[3], &[2]));
+
+    let wide = Tensor::zeros([2, 3], &device);
+    let error =
+        new(rewards.clone(), groups.clone(), response.clone(), Some(wide), visual.clone()).expect_err("too wide");
+    assert_eq!(error, shape("the dependency", &[2, 3], &[2, 2]));
+
+    let one = Tensor::<1, Bool>::from_data([true], &device);
+    let error = new(rewards.clone(), groups.clone(), response.clone(), None, one).expect_err("a row too few");
+    assert_eq!(error, shape("the mask of visual responses", &[1], &[2]));
+
+    assert_eq!(Groups::new(vec![2, 0]), Err(CreditError::EmptyGroup { group: 1 }));
+
+    let evidence = new(rewards, groups, response, Some(dependency), visual).expect("evidence that fits");
+    let error = assign(&Grpo::default(), &[Box::new(DropLast)], &evidence).expect_err("a row too few");
+    assert_eq!(error, shape("a shaped advantage", &[1, 2], &[2, 2]));
+}
+
+#[test]
+fn an_empty_batch_is_refused() {
+    let device = device();
+    for (responses, tokens) in [(0, 3), (2, 0), (0, 0)] {
+        let error = Evidence::new(
+            Tensor::zeros([responses], &device),
+            Groups::new(vec![1; responses]).expect("groups"),
+            Tensor::<2>::zeros([responses, tokens], &device).greater_scalar(0.0),
+            None,
+            Tensor::<1>::zeros([responses], &device).greater_scalar(0.0),
+        )
+        .expect_err("nothing to compare");
+        assert_eq!(error, CreditError::EmptyBatch { responses, tokens });
+    }
+}
+
+#[test]
+fn a_missing_dependency_names_who_misses_it() {
+    let (rewards, groups, response, _, visual) = two_by_two();
+    let evidence = Evidence::new(rewards, groups, response, None, visual).expect("evidence that fits");
+    assert!(assign(&Grpo::default(), &[], &evidence).is_ok());
+    for shaper in everything() {
+        let Err(CreditError::MissingDependency { shaper: name }) =
+            assign(&Grpo::default(), &boxed(&[shaper]), &evidence)
+        else {
+            panic!("{shaper:?} did without a dependency");
+        };
+        let written = serde_json::to_value(shaper).expect("data");
+        assert_eq!(written["kind"], name);
+    }
+}
+
+#[test]
+fn recipes_name_components() {
+    let read = |text: &str| serde_json::from_str::<Shaper>(text);
+    assert_eq!(read(r#"{"kind": "token-filter"}"#).expect("defaults"), everything()[1]);
+    assert_eq!(
+        read(r#"{"kind": "trajectory-shaping", "floor": 0.8, "ceiling": {"fixed": 1.2}}"#).expect("a shaper"),
+        Shaper::TrajectoryShaping(TrajectoryShaping {
+            floor: Fraction::literal(0.8),
+            ceiling: Ceiling::Fixed(AtLeastOne::literal(1.2)),
+        })
+    );
+    let grpo: Estimator = serde_json::from_str(r#"{"kind": "grpo", "group-of-one": "refuse"}"#).expect("an estimator");
+    assert_eq!(grpo, Estimator::Grpo(Grpo { group_of_one: GroupOfOne::Refuse, ..Grpo::default() }));
+    for wrong in [
+        r#"{"kind": "token-filter", "keep": 1.5}"#,
+        r#"{"kind": "token-filter", "share": 0.5}"#,
+        r#"{"kind": "trajectory-shaping", "ceiling": {"fixed": 0.5}}"#,
+        r#"{"kind": "trajectory-shaping", "ceiling": {"mean-one": 1}}"#,
+        r#"{"kind": "perception-gate", "boost": -1}"#,
+        r#"{"keep": 0.5}"#,
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+    for shaper in everything() {
+        let text = serde_json::to_string(&shaper).expect("data");
+        assert_eq!(read(&text).expect("what was written"), shaper);
+    }
+}

@@ -1,0 +1,12 @@
+//! Laws of credit assignment, on random batches, against plain f64 loops over ragged lists.
+//!
+//! `PROPTEST_CASES` raises the number of batches tried.
+
+mod batch;
+mod device;
+
+mod composition;
+mod estimators;
+mod perception_gate;
+mod token_filter;
+mod trajectory_shaping;

@@ -1,0 +1,58 @@
+//! How much a prediction changes when the visual evidence changes.
+//!
+//! Knows: pairs of next-token predictions, one from the clean image and one from changed evidence. A [`Contrast`] names the
+//! changed evidence (a [`View`], perhaps through a [`Perturbation`]) and how predictions are compared (a [`Divergence`]); a
+//! [`DependencyMetric`] turns the divergences of its contrasts into one score per token.
+//!
+//! Must not know: the model that predicts, prompts, rewards, advantages, files, or which device computes. Divergences are
+//! tensor arithmetic on the device of the caller's tensors; perturbations act on pixels and draw from the caller's generator.
+//!
+//! | paper | equation | component |
+//! |---|---|---|
+//! | VPPO, [arXiv:2510.09285](https://arxiv.org/abs/2510.09285) | equation 3 | [`VisualDependency`], [`ForwardKl`] |
+//! | VPPO | released code, appendix B | [`SampledK3`] |
+//! | VPPO | table 12 | [`JensenShannon`] |
+//! | VPPO | table 11 | [`PatchBlackout`], [`GaussianNoise`], [`Blur`], [`SolidFill`] |
+//! | PGPO, [arXiv:2604.01840](https://arxiv.org/abs/2604.01840) | equation 1, appendix A.1 | [`View::Blind`], [`SampledK3`] |
+//!
+//! ```
+//! # fn main() -> Result<(), dependency::DependencyError> {
+//! use burn::tensor::{Bool, Device, Int, Tensor};
+//! use dependency::{
+//!     BuiltInDivergence, Contrast, DependencyMetric, Divergence, SampledK3, View, VisualDependency,
+//! };
+//!
+//! // Two tokens over a vocabulary of three; only the first prediction changes without the image.
+//! let device = Device::flex();
+//! let clean = Tensor::<2>::from_data([[3.0, 0.0, 0.0], [0.0, 1.0, 0.0]], &device);
+//! let blind = Tensor::<2>::from_data([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]], &device);
+//! let sampled = Tensor::<1, Int>::from_data([0, 1], &device);
+//!
+//! let divergence = BuiltInDivergence::SampledK3(SampledK3::default());
+//! let per_token = divergence.per_token(clean, blind, sampled);
+//!
+//! let metric = VisualDependency { contrast: Contrast { name: "blind".to_owned(), view: View::Blind, divergence } };
+//! let response = Tensor::<2, Bool>::from_data([[true, true]], &device);
+//! let score = metric.score(&[per_token.unsqueeze()], &response)?;
+//! let score: Vec<f32> = score.into_data().iter().collect();
+//! assert!(score[0] > 0.3 && score[1] == 0.0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod contrast;
+mod divergence;
+mod metric;
+mod perturbation;
+
+mod error;
+mod number;
+
+pub use contrast::{Contrast, View};
+pub use divergence::{
+    BuiltInDivergence, Divergence, ForwardKl, JensenShannon, SampledK3, entropy, forward_kl, jensen_shannon,
+};
+pub use error::DependencyError;
+pub use metric::{DependencyMetric, Metric, VisualDependency};
+pub use number::{Fraction, NonNegative, Positive};
+pub use perturbation::{Blur, BuiltInPerturbation, GaussianNoise, PatchBlackout, Perturbation, SolidFill};

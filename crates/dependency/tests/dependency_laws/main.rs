@@ -1,0 +1,9 @@
+//! Laws of divergences, metrics and perturbations, on random input, against plain f64 loops.
+//!
+//! `PROPTEST_CASES` raises the number of inputs tried.
+
+mod device;
+
+mod divergence;
+mod metric;
+mod perturbation;

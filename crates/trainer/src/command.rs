@@ -1,0 +1,69 @@
+//! The command line.
+
+mod credit;
+mod generate;
+mod question;
+mod score;
+mod train;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use trainer::TrainError;
+
+/// Trains Qwen2.5-VL by reinforcement with credit for the tokens that look at the image.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a policy; without arguments, the embedded demonstration
+    Train(train::Train),
+    /// Answer a question about images
+    Generate(generate::Generate),
+    /// Show how each token of a response depends on the images
+    Score(score::Score),
+    /// Assign token credit: one JSON object per line in, one per line out
+    Credit(credit::Credit),
+}
+
+/// Runs the program; errors go to standard error, one line each with its causes.
+pub(crate) fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    let result = match Arguments::parse().command {
+        Command::Train(command) => command.run(),
+        Command::Generate(command) => command.run(),
+        Command::Score(command) => command.run(),
+        Command::Credit(command) => command.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the place where errors reach the person")]
+fn report(error: &TrainError) {
+    eprintln!("error: {error}");
+}
+
+/// Writes a line of results to standard output.
+#[expect(clippy::print_stdout, reason = "results are what standard output is for")]
+fn print(line: &str) {
+    println!("{line}");
+}

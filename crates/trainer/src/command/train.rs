@@ -1,0 +1,140 @@
+//! `sightline train`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use dataset::read_json_lines;
+use indicatif::ProgressBar;
+use trainer::demo::{self, Progress};
+use trainer::{Console, Evaluation, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+
+use super::print;
+
+/// Arguments of `train`.
+#[derive(Args)]
+pub(crate) struct Train {
+    /// Configuration file (TOML); without it and --model, the embedded demonstration runs
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Settings to override, such as `update.learning_rate=2e-6`
+    #[arg(value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// Recipe: a built-in name or a file
+    #[arg(long)]
+    recipe: Option<String>,
+    /// Checkpoint folder to start from
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Folder of the run [default: as configured, or runs/demo]
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// cpu, wgpu or cuda:0
+    #[arg(long)]
+    device: Option<String>,
+    /// Go on from the newest checkpoint of the run's folder
+    #[arg(long)]
+    resume: bool,
+}
+
+impl Train {
+    pub(crate) fn run(self) -> Result<(), TrainError> {
+        let overrides = self.all_overrides();
+        match &self.config {
+            Some(path) => {
+                let config = TrainConfig::read(path, &overrides)?;
+                let trainer = if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
+                train(trainer)
+            }
+            None if self.model.is_some() && !self.resume => Err(TrainError::Usage(
+                "--model needs --config with the data to train on; or leave out both for the demonstration".to_owned(),
+            )),
+            None => {
+                let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
+                if self.resume { train(Trainer::resume(&output, &overrides)?) } else { demonstrate(&output, &overrides) }
+            }
+        }
+    }
+
+    /// The flags as overrides, after those given as such.
+    fn all_overrides(&self) -> Vec<String> {
+        let quoted = |key: &str, value: &str| format!("{key}={}", toml::Value::String(value.to_owned()));
+        let path = |path: &PathBuf| path.display().to_string();
+        let flags = [
+            ("recipe", self.recipe.clone()),
+            ("device", self.device.clone()),
+            ("model", self.model.as_ref().map(path)),
+            ("output", self.output.as_ref().map(path)),
+        ];
+        let flags = flags.into_iter().filter_map(|(key, value)| value.map(|value| quoted(key, &value)));
+        self.overrides.iter().cloned().chain(flags).collect()
+    }
+}
+
+fn train(mut trainer: Trainer) -> Result<(), TrainError> {
+    let output = trainer.config.output.clone();
+    let mut observers: Vec<Box<dyn TrainObserver>> =
+        vec![Box::new(MetricsFile::open(&output)?), Box::<Console>::default()];
+    let last = trainer.run(&mut observers)?;
+    if let Some(evaluation) = last {
+        print(&format!("held-out accuracy: {}", percent(&evaluation)));
+    }
+    print(&format!("checkpoints: {}", output.join("checkpoints").display()));
+    Ok(())
+}
+
+/// The embedded default: problems, model, warm-up, reinforcement, and the accuracy before and after.
+fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
+    let clock = Instant::now();
+    let mut bar = ProgressBar::hidden();
+    let config = demo::prepare(output, overrides, |progress| show(&mut bar, &progress))?;
+    bar.finish_and_clear();
+    let warm = clock.elapsed();
+    let held_out = config.data.held_out.clone().unwrap_or_default();
+    let (recipe, steps) = (config.recipe.clone(), config.schedule.steps);
+    let mut trainer = Trainer::start(config)?;
+    let problems = read_json_lines(&held_out)?;
+    let before = trainer.validate(&problems, |_| {})?;
+    tracing::info!("held-out accuracy after the warm-up: {}", percent(&before));
+
+    let mut observers: Vec<Box<dyn TrainObserver>> =
+        vec![Box::new(MetricsFile::open(output)?), Box::<Console>::default()];
+    let after = match trainer.run(&mut observers)? {
+        Some(after) => after,
+        None => trainer.validate(&problems, |_| {})?,
+    };
+    let error = before.standard_error.hypot(after.standard_error);
+    let gain = after.accuracy - before.accuracy;
+    print(&format!("held-out accuracy after the warm-up:      {}", percent(&before)));
+    print(&format!("held-out accuracy after {steps} steps of {recipe}: {}", percent(&after)));
+    print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)));
+    print(&format!("time: {:.0} s, of which {:.0} s warm-up", clock.elapsed().as_secs_f64(), warm.as_secs_f64()));
+    print(&format!("checkpoint: {}", trainer::newest(output)?.display()));
+    Ok(())
+}
+
+fn show(bar: &mut ProgressBar, progress: &Progress) {
+    match progress {
+        Progress::Problems { train, held_out } => {
+            tracing::info!("wrote {train} problems to train on and {held_out} held out");
+        }
+        Progress::Model { parameters, warm_up_steps } => {
+            tracing::info!("built a Qwen2.5-VL of {parameters} parameters; warming it up on worked responses");
+            *bar = progress_bar("warm-up steps", *warm_up_steps);
+        }
+        Progress::WarmUp(progress) => {
+            bar.set_position(progress.step as u64);
+            bar.set_message(format!("loss {:.3}", progress.loss));
+            if let Some(checked) = progress.checked {
+                bar.suspend(|| {
+                    tracing::info!("warm-up step {}: loss {:.3}, accuracy {}", progress.step, progress.loss, percent(&checked));
+                });
+            }
+        }
+    }
+}
+
+fn percent(evaluation: &Evaluation) -> String {
+    let Evaluation { accuracy, standard_error, problems, samples, .. } = evaluation;
+    format!("{:.1} % ± {:.1} ({problems} problems × {samples})", 100.0 * accuracy, 100.0 * standard_error)
+}

@@ -1,0 +1,229 @@
+//! The embedded default: a small model that learns to look, from nothing, on a CPU.
+//!
+//! Writes a problem set of drawn shapes, builds a small Qwen2.5-VL with every mechanism of the large ones, warms it up on
+//! worked responses until it answers some problems, and then trains it by reinforcement like any other checkpoint.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module as _;
+use burn::tensor::Device;
+use dataset::{read_json_lines, shapes};
+use serde::Deserialize;
+use vlm_model::processor::Processor;
+use vlm_model::{
+    ExportOptions, ModelConfig, QwenVl, SeededInit, SpecialTokens, TextConfig, VisionConfig, export,
+};
+
+use crate::collect::Source;
+use crate::config::{TrainConfig, override_all};
+use crate::step::trainable;
+use crate::warm_up::{WarmUp, WarmUpProgress};
+use crate::{TrainError, device};
+
+/// The settings, as they stand in `configs/demo.toml`.
+const SETTINGS: &str = include_str!("../../../configs/demo.toml");
+
+/// Files of the small checkpoint that are not weights: a vocabulary of the problems' words with Qwen2.5's pre-tokenizer and
+/// special tokens, its chat template and its image settings (made by `assets/make_tokenizer.py`).
+const PROCESSOR_FILES: [(&str, &[u8]); 6] = [
+    ("tokenizer.json", include_bytes!("../assets/tokenizer/tokenizer.json")),
+    ("tokenizer_config.json", include_bytes!("../assets/tokenizer/tokenizer_config.json")),
+    ("vocab.json", include_bytes!("../assets/tokenizer/vocab.json")),
+    ("merges.txt", include_bytes!("../assets/tokenizer/merges.txt")),
+    ("preprocessor_config.json", include_bytes!("../assets/tokenizer/preprocessor_config.json")),
+    ("chat_template.json", include_bytes!("../assets/tokenizer/chat_template.json")),
+];
+
+/// Rows of the small embedding: the tokenizer's 437 tokens, rounded up.
+const VOCABULARY: usize = 448;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    seed: u64,
+    shapes: shapes::ShapesConfig,
+    model: ModelSettings,
+    warm_up: WarmUp,
+    train: toml::Table,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelSettings {
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: usize,
+    mrope_section: [usize; 3],
+    vision_hidden_size: usize,
+    vision_intermediate_size: usize,
+    vision_depth: usize,
+    vision_heads: usize,
+    window_size: usize,
+    full_attention_blocks: Vec<usize>,
+}
+
+/// What a demonstration tells while it prepares.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress {
+    /// The problems are written.
+    Problems {
+        /// Training problems.
+        train: usize,
+        /// Held-out problems.
+        held_out: usize,
+    },
+    /// The model is built.
+    Model {
+        /// Its parameters.
+        parameters: usize,
+        /// Most warm-up steps to come.
+        warm_up_steps: usize,
+    },
+    /// A warm-up step is done.
+    WarmUp(WarmUpProgress),
+}
+
+/// Prepares everything in `output` and returns the configuration of the reinforcement run that follows.
+///
+/// # Errors
+/// If the folder already holds a demonstration or cannot be written, or an override is malformed.
+pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progress)) -> Result<TrainConfig, TrainError> {
+    let (of_demo, of_run): (Vec<String>, Vec<String>) = overrides.iter().cloned().partition(|text| is_of_demo(text));
+    let settings = settings(&of_demo)?;
+    if output.exists() && fs::read_dir(output).map_err(TrainError::file("list", output))?.next().is_some() {
+        return Err(TrainError::RunExists { folder: output.to_owned() });
+    }
+    let Settings { seed, shapes, model, warm_up, train } = settings;
+    let mut config = train_config(output, seed, train)?.with_overrides(&of_run)?;
+    let seed = config.seed;
+
+    let problems = output.join("problems");
+    let shapes = shapes::ShapesConfig { seed, ..shapes };
+    let files = shapes::write(&shapes, &problems)?;
+    config.data.train = files.train;
+    config.data.held_out = Some(files.held_out);
+    show(Progress::Problems { train: shapes.train, held_out: shapes.held_out });
+
+    let device = device(&config.device)?;
+    let checkpoint = output.join("warm-model");
+    let processor = write_processor(&checkpoint)?;
+    let model_config = model_config(&model, &processor)?;
+    let model = QwenVl::build(&model_config, &mut SeededInit { seed }, &device.clone().autodiff())?;
+    show(Progress::Model { parameters: model.num_params(), warm_up_steps: warm_up.max_steps });
+
+    let policy = warm(model, &warm_up, &config, &processor, show)?;
+    export(&policy, None, &checkpoint, ExportOptions::default())?;
+    config.model = checkpoint;
+    Ok(config)
+}
+
+/// Whether an override is for the problems, the model's shape or the warm-up; all others are for the run.
+fn is_of_demo(text: &str) -> bool {
+    ["shapes.", "model.", "warm_up."].iter().any(|section| text.starts_with(section))
+}
+
+fn settings(overrides: &[String]) -> Result<Settings, TrainError> {
+    let wrong = |error: toml::de::Error| TrainError::Config { place: "configs/demo.toml".to_owned(), reason: error.to_string() };
+    let mut table: toml::Table = SETTINGS.parse().map_err(wrong)?;
+    override_all(&mut table, overrides)?;
+    table.try_into().map_err(wrong)
+}
+
+/// The run's configuration with the embedded settings.
+fn train_config(output: &Path, seed: u64, mut train: toml::Table) -> Result<TrainConfig, TrainError> {
+    let path = |path: PathBuf| toml::Value::String(path.display().to_string());
+    let seed = i64::try_from(seed).unwrap_or(i64::MAX);
+    train.insert("seed".to_owned(), seed.into());
+    train.insert("model".to_owned(), path(output.join("warm-model")));
+    train.insert("output".to_owned(), path(output.to_owned()));
+    let data = toml::Table::from_iter([("train".to_owned(), path(output.join("problems/train.jsonl")))]);
+    train.insert("data".to_owned(), data.into());
+    train
+        .try_into()
+        .map_err(|error| TrainError::Config { place: "configs/demo.toml".to_owned(), reason: error.to_string() })
+}
+
+fn warm(
+    model: QwenVl,
+    warm_up: &WarmUp,
+    config: &TrainConfig,
+    processor: &Processor,
+    mut show: impl FnMut(Progress),
+) -> Result<QwenVl, TrainError> {
+    let problems = read_json_lines(&config.data.train)?;
+    let policy = trainable(model, &config.update);
+    let frozen = policy.valid();
+    let source = Source { policy: &frozen, processor, reward: &config.reward, config };
+    let (policy, _) = warm_up.run(policy, &problems, &source, |progress| show(Progress::WarmUp(progress)))?;
+    Ok(policy.valid())
+}
+
+fn write_processor(folder: &Path) -> Result<Processor, TrainError> {
+    fs::create_dir_all(folder).map_err(TrainError::file("create", folder))?;
+    for (name, bytes) in PROCESSOR_FILES {
+        let path = folder.join(name);
+        fs::write(&path, bytes).map_err(TrainError::file("write", &path))?;
+    }
+    Ok(Processor::from_folder(folder)?)
+}
+
+fn model_config(settings: &ModelSettings, processor: &Processor) -> Result<ModelConfig, TrainError> {
+    let id = |token: &str| {
+        let missing = || TrainError::Usage(format!("the embedded tokenizer has no {token}"));
+        processor.tokenizer.id_of(token).ok_or_else(missing)
+    };
+    let config = ModelConfig {
+        text: TextConfig {
+            vocab_size: VOCABULARY,
+            hidden_size: settings.hidden_size,
+            intermediate_size: settings.intermediate_size,
+            num_hidden_layers: settings.num_hidden_layers,
+            num_attention_heads: settings.num_attention_heads,
+            num_key_value_heads: settings.num_key_value_heads,
+            rms_norm_eps: 1e-6,
+            rope_theta: 1_000_000.0,
+            mrope_section: settings.mrope_section,
+            max_position_embeddings: 128_000,
+        },
+        vision: VisionConfig {
+            depth: settings.vision_depth,
+            hidden_size: settings.vision_hidden_size,
+            intermediate_size: settings.vision_intermediate_size,
+            num_heads: settings.vision_heads,
+            out_hidden_size: settings.hidden_size,
+            patch_size: 14,
+            spatial_merge_size: 2,
+            temporal_patch_size: 2,
+            window_size: settings.window_size,
+            fullatt_block_indexes: settings.full_attention_blocks.clone(),
+            in_chans: 3,
+        },
+        tokens: SpecialTokens {
+            bos: id("<|endoftext|>")?,
+            eos: id("<|im_end|>")?,
+            vision_start: id("<|vision_start|>")?,
+            vision_end: id("<|vision_end|>")?,
+            vision_pad: id("<|vision_pad|>")?,
+            image_pad: id("<|image_pad|>")?,
+            video_pad: id("<|video_pad|>")?,
+        },
+        tie_word_embeddings: true,
+    };
+    config.validate()?;
+    Ok(config)
+}
+
+/// A small untrained model of the demonstration's shape with its processor, for tests and benchmarks.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn untrained(folder: &Path, seed: u64, device: &Device) -> Result<QwenVl, TrainError> {
+    let settings = settings(&[])?;
+    let processor = write_processor(folder)?;
+    let model = QwenVl::build(&model_config(&settings.model, &processor)?, &mut SeededInit { seed }, device)?;
+    export(&model, None, folder, ExportOptions::default())?;
+    Ok(model)
+}

@@ -1,0 +1,126 @@
+//! The crate's one error type.
+
+use std::path::PathBuf;
+
+/// Why a run could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The model or its files.
+    #[error(transparent)]
+    Model(#[from] vlm_model::ModelError),
+    /// Sampling.
+    #[error(transparent)]
+    Rollout(#[from] rollout::RolloutError),
+    /// The problems.
+    #[error(transparent)]
+    Dataset(#[from] dataset::DatasetError),
+    /// Credit assignment.
+    #[error(transparent)]
+    Credit(#[from] advantage::CreditError),
+    /// Dependency measurement.
+    #[error(transparent)]
+    Dependency(#[from] dependency::DependencyError),
+    /// The reward.
+    #[error(transparent)]
+    Reward(#[from] reward::RewardError),
+    /// A problem that cannot be made into a prompt.
+    #[error("problem on line {line}: {source}")]
+    Problem {
+        /// Line in its file.
+        line: usize,
+        /// Why not.
+        source: vlm_model::ModelError,
+    },
+    /// A prompt longer than allowed.
+    #[error("the prompt of the problem on line {line} has {tokens} tokens, the limit is {limit}; shrink its images or raise data.max_prompt_tokens")]
+    PromptTooLong {
+        /// Line in its file.
+        line: usize,
+        /// Its tokens, image tokens included.
+        tokens: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A configuration file or override that cannot be understood.
+    #[error("configuration {place}: {reason}")]
+    Config {
+        /// File, key or `command line`.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A recipe that is neither built in nor a readable file.
+    #[error("there is no recipe `{name}`; built in are {known}, or give the path of a .toml or .json file")]
+    UnknownRecipe {
+        /// What was asked for.
+        name: String,
+        /// The built-in names.
+        known: String,
+    },
+    /// A clip range outside its bounds.
+    #[error("clip range low {low}, high {high}; use 0 <= low < 1 and high >= 0")]
+    ClipRange {
+        /// Distance below one.
+        low: f64,
+        /// Distance above one.
+        high: f64,
+    },
+    /// A device this program does not know or was built without.
+    #[error("device `{name}` is not available: {reason}")]
+    Device {
+        /// What was asked for.
+        name: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// The verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A JSON document that cannot be understood or written.
+    #[error("{place}: {source}")]
+    Json {
+        /// Where it stands.
+        place: String,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A checkpoint whose optimizer state cannot be read or written.
+    #[error("optimizer state in {}: {reason}", path.display())]
+    OptimizerState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is nothing to resume from.
+    #[error("no complete checkpoint in {}; start without --resume", folder.display())]
+    NothingToResume {
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// A run folder that already holds a run.
+    #[error("{} already holds a run; resume it with --resume or choose another output folder", folder.display())]
+    RunExists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The program's input is malformed.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl TrainError {
+    /// Wraps a system error with what was attempted.
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+}

@@ -1,0 +1,60 @@
+//! Reinforcement learning of Qwen2.5-VL from verifiable rewards, with credit token by token.
+//!
+//! This is where the other crates meet: problems become prompts, prompts responses, responses rewards, scores and credit,
+//! and credit a change of the policy. One training step is one function, [`Trainer::step`]; read it first.
+//!
+//! It knows everything but formulas: which advantage a token gets is the business of the crates `advantage` and
+//! `dependency`, and it executes the two streams they produce. It alone names execution backends.
+//!
+//! ```
+//! let vppo = trainer::Recipe::find("vppo")?;
+//! assert_eq!(vppo.shapers.len(), 2);
+//! println!("{}", vppo.to_json()?);
+//! # Ok::<(), trainer::TrainError>(())
+//! ```
+
+mod step;
+
+mod collect;
+mod evaluate;
+mod micro_batch;
+mod prepare;
+mod score;
+mod update;
+mod warm_up;
+
+mod gradients;
+mod loss;
+mod ragged;
+mod vocabulary;
+
+mod checkpoint;
+mod config;
+pub mod demo;
+mod device;
+mod error;
+mod observe;
+mod recipe;
+mod report;
+mod run;
+mod seeds;
+
+pub use checkpoint::{RunState, newest, restore, save};
+pub use collect::{Collected, Group, RewardSums, Source};
+pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
+pub use device::device;
+pub use error::TrainError;
+pub use evaluate::{Evaluation, evaluate};
+pub use gradients::{ClippedGradient, Gradients};
+pub use loss::{ClipRange, ClippedSurrogate, KlEstimator, LossInput, LossOutput, Objective, Reduction, ReferenceKl};
+pub use micro_batch::{GroupLengths, Piece, micro_batches};
+pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
+pub use prepare::{Task, prepare};
+pub use ragged::Ragged;
+pub use recipe::{AccuracyBand, Algorithm, Recipe, built_in, dapo, grpo, vppo};
+pub use report::{StepReport, Timings};
+pub use score::{Scored, Scorer};
+pub use step::{Trainer, trainable, updater, vocabulary};
+pub use update::{UpdateReport, Updater};
+pub use vocabulary::{ContrastScores, TokenScores, Vocabulary};
+pub use warm_up::{WarmUp, WarmUpProgress};

@@ -1,0 +1,9 @@
+//! `sightline`: train, generate, score, credit.
+
+mod command;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::main()
+}

@@ -1,0 +1,94 @@
+//! Cutting a batch of groups into passes of bounded size.
+
+use std::ops::Range;
+
+/// Some responses of one group, computed behind one copy of its prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Index of the group.
+    pub group: usize,
+    /// Its responses.
+    pub responses: Range<usize>,
+}
+
+/// Prompt length and response lengths of a group.
+#[derive(Clone, Debug)]
+pub struct GroupLengths {
+    /// Tokens of the prompt.
+    pub prompt: usize,
+    /// Tokens of each response.
+    pub responses: Vec<usize>,
+}
+
+/// Packs groups, in order, into micro-batches of at most `budget` tokens. A group that does not fit is cut between
+/// responses, its prompt repeated; a single response is never cut.
+#[must_use]
+pub fn micro_batches(groups: &[GroupLengths], budget: usize) -> Vec<Vec<Piece>> {
+    let mut batches = vec![Vec::new()];
+    let mut used = 0;
+    for (group, lengths) in groups.iter().enumerate() {
+        for (responses, cost) in pieces(lengths, budget) {
+            if used > 0 && used + cost > budget {
+                batches.push(Vec::new());
+                used = 0;
+            }
+            used += cost;
+            if let Some(batch) = batches.last_mut() {
+                batch.push(Piece { group, responses });
+            }
+        }
+    }
+    batches.retain(|batch| !batch.is_empty());
+    batches
+}
+
+/// Ranges of a group's responses that fit the budget behind its prompt, and what each costs.
+fn pieces(lengths: &GroupLengths, budget: usize) -> Vec<(Range<usize>, usize)> {
+    let mut pieces = Vec::new();
+    let (mut start, mut cost) = (0, lengths.prompt);
+    for (response, &length) in lengths.responses.iter().enumerate() {
+        if response > start && cost + length > budget {
+            pieces.push((start..response, cost));
+            (start, cost) = (response, lengths.prompt);
+        }
+        cost += length;
+    }
+    if start < lengths.responses.len() {
+        pieces.push((start..lengths.responses.len(), cost));
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn groups() -> impl Strategy<Value = Vec<GroupLengths>> {
+        let group = (1_usize..50, prop::collection::vec(0_usize..40, 0..6));
+        prop::collection::vec(group.prop_map(|(prompt, responses)| GroupLengths { prompt, responses }), 0..8)
+    }
+
+    proptest! {
+        /// Every response is computed exactly once and in order, whatever the budget, and only a batch that cannot be cut
+        /// further exceeds it.
+        #[test]
+        fn every_response_once(groups in groups(), budget in 1_usize..300) {
+            let batches = micro_batches(&groups, budget);
+            let seen: Vec<(usize, usize)> =
+                batches.iter().flatten().flat_map(|piece| piece.responses.clone().map(|r| (piece.group, r))).collect();
+            let all: Vec<(usize, usize)> =
+                groups.iter().enumerate().flat_map(|(g, lengths)| (0..lengths.responses.len()).map(move |r| (g, r))).collect();
+            prop_assert_eq!(seen, all);
+            for batch in &batches {
+                let cost = |piece: &Piece| {
+                    let lengths = &groups[piece.group];
+                    lengths.prompt + lengths.responses[piece.responses.clone()].iter().sum::<usize>()
+                };
+                let total: usize = batch.iter().map(cost).sum();
+                prop_assert!(total <= budget || (batch.len() == 1 && batch[0].responses.len() == 1));
+            }
+        }
+    }
+}

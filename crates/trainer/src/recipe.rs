@@ -1,0 +1,247 @@
+//! Algorithms as data: a recipe names components, and the difference between two recipes is the difference between two
+//! papers.
+//!
+//! | recipe | paper | over its base |
+//! |---|---|---|
+//! | `grpo` | DeepSeekMath, arXiv:2402.03300 | group-normalized rewards, symmetric clipping |
+//! | `dapo` | arXiv:2503.14476 | token mean, clip-higher, dynamic sampling |
+//! | `vppo` | arXiv:2510.09285 | dependency by patch blackout, TAS, TGF, entropy penalty |
+
+use std::path::Path;
+
+use advantage::{
+    AdvantageEstimator, Ceiling, CreditShaper, Estimator, Fraction, Grpo, Shaper, TokenFilter, TrajectoryShaping,
+};
+use dependency::{
+    BuiltInDivergence, BuiltInPerturbation, Contrast, DependencyMetric, Metric, PatchBlackout, SampledK3, View,
+    VisualDependency,
+};
+use reward::Verdict;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::loss::{ClipRange, ClippedSurrogate, Objective, Reduction};
+
+/// An algorithm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What it is called.
+    pub name: String,
+    /// Rewards to advantages.
+    pub estimator: Estimator,
+    /// How much each token depends on the image; `None` measures nothing and costs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependency: Option<Metric>,
+    /// What reshapes the credit, in order.
+    #[serde(default)]
+    pub shapers: Vec<Shaper>,
+    /// What is minimised.
+    pub objective: Objective,
+    /// Groups that are trained on; `None` takes all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy_band: Option<AccuracyBand>,
+}
+
+/// Admits a group if the share of its right responses lies strictly between the bounds.
+///
+/// # Source
+/// DAPO, arXiv:2503.14476, section 3.2; bounds of the released VPPO configuration (`filter_low`, `filter_high`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccuracyBand {
+    /// Lower bound.
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+}
+
+impl AccuracyBand {
+    /// Whether a group with these verdicts is trained on.
+    #[must_use]
+    pub fn admits(&self, verdicts: &[Verdict]) -> bool {
+        let right: f64 = verdicts.iter().map(|verdict| f64::from(verdict.accuracy)).sum();
+        let share = right / verdicts.len().max(1) as f64;
+        self.low < share && share < self.high
+    }
+}
+
+/// Group-normalized rewards and a symmetric clip.
+///
+/// # Source
+/// Clip bounds and the dual clip of 3 are the released code's defaults (EasyR1), which the papers' GRPO baselines use.
+#[must_use]
+pub fn grpo() -> Recipe {
+    Recipe {
+        name: "grpo".to_owned(),
+        estimator: Estimator::Grpo(Grpo::default()),
+        dependency: None,
+        shapers: Vec::new(),
+        objective: Objective {
+            surrogate: ClippedSurrogate { clip: ClipRange::known(0.2, 0.2), dual: Some(3.0) },
+            reduction: Reduction::SequenceMean,
+            entropy_penalty: 0.0,
+            reference_kl: None,
+        },
+        accuracy_band: None,
+    }
+}
+
+/// GRPO with every token counted alike, a wider upper clip and groups of mixed outcome only.
+#[must_use]
+pub fn dapo() -> Recipe {
+    let grpo = grpo();
+    Recipe {
+        name: "dapo".to_owned(),
+        objective: Objective {
+            surrogate: ClippedSurrogate { clip: ClipRange::known(0.2, 0.28), ..grpo.objective.surrogate },
+            reduction: Reduction::TokenMean,
+            ..grpo.objective
+        },
+        accuracy_band: Some(AccuracyBand { low: 0.01, high: 0.99 }),
+        ..grpo
+    }
+}
+
+/// VPPO as released: dependency by the sampled k3 against a patch blackout, trajectory shaping, token filter and entropy
+/// penalty over DAPO.
+///
+/// # Departures
+/// Trajectory shaping takes its extremes and mean over the whole optimizer batch instead of a micro-batch; the blackout is
+/// drawn once per prompt instead of once per response; responses without an image bypass both shapers.
+#[must_use]
+pub fn vppo() -> Recipe {
+    let dapo = dapo();
+    let blackout = BuiltInPerturbation::PatchBlackout(PatchBlackout::default());
+    let contrast = Contrast {
+        name: "blackout".to_owned(),
+        view: View::Perturbed(blackout),
+        divergence: BuiltInDivergence::SampledK3(SampledK3::default()),
+    };
+    Recipe {
+        name: "vppo".to_owned(),
+        dependency: Some(Metric::VisualDependency(VisualDependency { contrast })),
+        shapers: vec![
+            Shaper::TrajectoryShaping(TrajectoryShaping {
+                floor: const { Fraction::literal(0.9) },
+                ceiling: Ceiling::MeanOne,
+            }),
+            Shaper::TokenFilter(TokenFilter { keep: const { Fraction::literal(0.4) } }),
+        ],
+        objective: Objective { entropy_penalty: 0.06, ..dapo.objective },
+        ..dapo
+    }
+}
+
+/// All built-in recipes.
+#[must_use]
+pub fn built_in() -> Vec<Recipe> {
+    vec![grpo(), dapo(), vppo()]
+}
+
+impl Recipe {
+    /// A built-in recipe by name, or a recipe file by path.
+    ///
+    /// # Errors
+    /// If there is neither, or the file does not hold a recipe.
+    pub fn find(name: &str) -> Result<Self, TrainError> {
+        let built_in = built_in();
+        if let Some(recipe) = built_in.iter().find(|recipe| recipe.name == name) {
+            return Ok(recipe.clone());
+        }
+        let path = Path::new(name);
+        if path.exists() {
+            return Self::read(path);
+        }
+        let known = built_in.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>().join(", ");
+        Err(TrainError::UnknownRecipe { name: name.to_owned(), known })
+    }
+
+    /// Reads a recipe from a JSON file, or a TOML file if its name ends so.
+    ///
+    /// # Errors
+    /// If the file cannot be read or does not hold a recipe.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(TrainError::file("read", path))?;
+        let place = path.display().to_string();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            return toml::from_str(&text).map_err(|error| TrainError::Config { place, reason: error.to_string() });
+        }
+        serde_json::from_str(&text).map_err(|source| TrainError::Json { place, source })
+    }
+
+    /// The recipe as JSON.
+    ///
+    /// # Errors
+    /// If a number in it is not finite.
+    pub fn to_json(&self) -> Result<String, TrainError> {
+        serde_json::to_string_pretty(self)
+            .map_err(|source| TrainError::Json { place: format!("recipe {}", self.name), source })
+    }
+
+    /// Makes the recipe's data into components.
+    #[must_use]
+    pub fn build(self) -> Algorithm {
+        Algorithm {
+            estimator: Box::new(self.estimator),
+            shapers: self.shapers.iter().map(|&shaper| Box::new(shaper) as Box<dyn CreditShaper>).collect(),
+            metric: self.dependency.clone().map(|metric| Box::new(metric) as Box<dyn DependencyMetric>),
+            objective: self.objective.clone(),
+            accuracy_band: self.accuracy_band,
+            recipe: self,
+        }
+    }
+}
+
+/// A recipe's components, as the step uses them. A component of one's own can be put in the place of any of them.
+pub struct Algorithm {
+    /// Rewards to advantages.
+    pub estimator: Box<dyn AdvantageEstimator>,
+    /// What reshapes the credit, in order.
+    pub shapers: Vec<Box<dyn CreditShaper>>,
+    /// How much each token depends on the image.
+    pub metric: Option<Box<dyn DependencyMetric>>,
+    /// What is minimised.
+    pub objective: Objective,
+    /// Groups that are trained on.
+    pub accuracy_band: Option<AccuracyBand>,
+    /// The recipe these were made from.
+    pub recipe: Recipe,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_survive_json_and_toml() {
+        for recipe in built_in() {
+            let json = recipe.to_json().expect("finite numbers");
+            assert_eq!(serde_json::from_str::<Recipe>(&json).expect("reads back"), recipe);
+            let text = toml::to_string(&recipe).expect("finite numbers");
+            assert_eq!(toml::from_str::<Recipe>(&text).expect("reads back"), recipe);
+        }
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_numbers_are_refused() {
+        let json = vppo().to_json().expect("finite numbers");
+        for (from, to) in [("\"keep\": 0.4", "\"keep\": 1.4"), ("\"low\": 0.2", "\"low\": 1.0"), ("\"keep\"", "\"kept\"")] {
+            assert!(json.contains(from), "{from}");
+            assert!(serde_json::from_str::<Recipe>(&json.replacen(from, to, 1)).is_err(), "{to} was accepted");
+        }
+        let message = Recipe::find("vpo").expect_err("no such recipe").to_string();
+        assert!(message.contains("grpo, dapo, vppo"), "{message}");
+    }
+
+    #[test]
+    fn the_accuracy_band_is_open() {
+        let band = AccuracyBand { low: 0.25, high: 0.75 };
+        let verdicts = |right: usize| {
+            let verdict = |i: usize| Verdict { accuracy: if i < right { 1.0 } else { 0.0 }, ..Verdict::default() };
+            (0..4).map(verdict).collect::<Vec<_>>()
+        };
+        let admitted: Vec<bool> = (0..=4).map(|right| band.admits(&verdicts(right))).collect();
+        assert_eq!(admitted, [false, false, true, false, false]);
+    }
+}

@@ -1,0 +1,202 @@
+//! What a step did, as numbers with a definition.
+//!
+//! Names follow EasyR1 and verl where they have one. Every mean is a sum over a count taken over the whole step; nothing
+//! is a mean of means.
+
+use std::time::Duration;
+
+use advantage::Credit;
+use serde::Serialize;
+
+use crate::collect::Collected;
+use crate::score::Scored;
+use crate::update::UpdateReport;
+
+/// The record of one step, one line of `metrics.jsonl`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// Mean reward of all sampled responses, those of filtered groups included.
+    #[serde(rename = "reward/overall")]
+    pub reward: f64,
+    /// Share of all sampled responses that are right.
+    #[serde(rename = "reward/accuracy")]
+    pub accuracy: f64,
+    /// Share of all sampled responses that are well-formed.
+    #[serde(rename = "reward/format")]
+    pub format: f64,
+    /// Groups sampled.
+    #[serde(rename = "groups/sampled")]
+    pub sampled_groups: usize,
+    /// Groups trained on.
+    #[serde(rename = "groups/kept")]
+    pub kept_groups: usize,
+    /// Share of the kept groups whose rewards are all equal; they carry no signal.
+    #[serde(rename = "reward/frac_zero_std")]
+    pub zero_variance_groups: f64,
+    /// Mean tokens of the kept responses.
+    #[serde(rename = "response_length/mean")]
+    pub response_length: f64,
+    /// Share of the kept responses that reached the length limit.
+    #[serde(rename = "response_length/clip_ratio")]
+    pub truncated: f64,
+    /// Mean entropy of the sampling distribution over the kept tokens, in nats.
+    #[serde(rename = "actor/entropy")]
+    pub entropy: f64,
+    /// Mean dependency of the kept tokens, if it was measured.
+    #[serde(rename = "dependency/mean", skip_serializing_if = "Option::is_none")]
+    pub dependency: Option<f64>,
+    /// Largest absolute gap between the log-probabilities seen at sampling and those recomputed, in nats. With top-p
+    /// below 1 it contains the renormalisation.
+    #[serde(rename = "training/rollout_log_probs_diff_max")]
+    pub gap_max: f64,
+    /// Mean absolute gap, in nats.
+    #[serde(rename = "training/rollout_log_probs_diff_mean")]
+    pub gap_mean: f64,
+    /// Share of the tokens with a positive gate.
+    #[serde(rename = "actor/selected_fraction")]
+    pub selected: f64,
+    /// Mean absolute advantage of a token after shaping.
+    #[serde(rename = "critic/advantages/abs_mean")]
+    pub advantage: f64,
+    /// The surrogate's value, averaged over the optimizer steps.
+    #[serde(rename = "actor/pg_loss")]
+    pub policy_loss: f64,
+    /// Mean negative log-probability of the sampled tokens, averaged over the optimizer steps.
+    #[serde(rename = "actor/entropy_loss")]
+    pub entropy_proxy: f64,
+    /// Mean reference KL, averaged over the optimizer steps.
+    #[serde(rename = "actor/kl_loss")]
+    pub reference_kl: f64,
+    /// Share of tokens whose ratio was clipped.
+    #[serde(rename = "actor/pg_clipfrac_higher")]
+    pub clipped_high: f64,
+    /// Share of tokens the dual clip acted on.
+    #[serde(rename = "actor/pg_clipfrac_lower")]
+    pub clipped_low: f64,
+    /// Mean of old minus current log-probability.
+    #[serde(rename = "actor/ppo_kl")]
+    pub drift: f64,
+    /// Gradient norm before clipping, averaged over the optimizer steps that had a finite one.
+    #[serde(rename = "actor/grad_norm")]
+    pub gradient_norm: f64,
+    /// Optimizer steps left out because the gradient was not finite.
+    #[serde(rename = "actor/skipped_updates")]
+    pub skipped_updates: usize,
+    /// The learning rate.
+    #[serde(rename = "actor/lr")]
+    pub learning_rate: f64,
+    /// Tokens trained on: prompts once per group, and responses.
+    #[serde(rename = "perf/total_num_tokens")]
+    pub tokens: usize,
+    /// Those tokens per second of the step.
+    #[serde(rename = "perf/throughput")]
+    pub throughput: f64,
+    /// Seconds of sampling and judging.
+    #[serde(rename = "timing_s/gen")]
+    pub rollout_seconds: f64,
+    /// Seconds of scoring.
+    #[serde(rename = "timing_s/old")]
+    pub score_seconds: f64,
+    /// Seconds of credit assignment and updates.
+    #[serde(rename = "timing_s/update_actor")]
+    pub update_seconds: f64,
+    /// Seconds of the step.
+    #[serde(rename = "timing_s/step")]
+    pub step_seconds: f64,
+    #[serde(skip)]
+    updates: usize,
+    #[serde(skip)]
+    credited_tokens: usize,
+}
+
+/// Wall times of a step's phases.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// Sampling and judging.
+    pub rollout: Duration,
+    /// Scoring.
+    pub score: Duration,
+    /// The whole step.
+    pub step: Duration,
+}
+
+impl StepReport {
+    /// Starts the record from what was sampled and scored.
+    #[must_use]
+    pub fn new(step: usize, collected: &Collected, scored: &Scored) -> Self {
+        let mean = |sum: f64, count: usize| if count == 0 { 0.0 } else { sum / count as f64 };
+        let host = |x: &burn::tensor::Tensor<1>| x.to_data().iter::<f64>().collect::<Vec<f64>>();
+        let (rows, tokens) = (scored.rows.rows(), scored.rows.tokens());
+        let completions = || scored.groups.iter().flat_map(|group| &group.completions);
+        let sampling = completions().flat_map(|completion| &completion.log_probs);
+        let gaps: Vec<f64> =
+            host(&scored.clean.log_probs).iter().zip(sampling).map(|(&ours, &theirs)| (ours - f64::from(theirs)).abs()).collect();
+        let flat = scored.groups.iter().filter(|group| {
+            group.verdicts.iter().all(|verdict| verdict.overall == group.verdicts[0].overall)
+        });
+        let truncated = completions().filter(|completion| completion.finish == rollout::Finish::Length).count();
+        let prompts: usize = scored.groups.iter().map(|group| group.task.prompt.ids.len()).sum();
+        Self {
+            step,
+            reward: mean(collected.sampled.overall, collected.sampled.count),
+            accuracy: mean(collected.sampled.accuracy, collected.sampled.count),
+            format: mean(collected.sampled.format, collected.sampled.count),
+            sampled_groups: collected.sampled_groups,
+            kept_groups: scored.groups.len(),
+            zero_variance_groups: mean(flat.count() as f64, scored.groups.len()),
+            response_length: mean(tokens as f64, rows),
+            truncated: mean(truncated as f64, rows),
+            entropy: mean(host(&scored.clean.entropy).iter().sum(), tokens),
+            dependency: scored.dependency.as_ref().map(|dependency| mean(host(dependency).iter().sum(), tokens)),
+            gap_max: gaps.iter().copied().fold(0.0, f64::max),
+            gap_mean: mean(gaps.iter().sum(), gaps.len()),
+            tokens: prompts + tokens,
+            ..Self::default()
+        }
+    }
+
+    /// Adds one optimizer step.
+    pub fn add_update(&mut self, credit: &Credit, batch: &Scored, update: UpdateReport) {
+        let total = |x: burn::tensor::Tensor<2>| x.into_data().iter::<f64>().sum::<f64>();
+        self.advantage += total(credit.advantage.clone().abs());
+        self.selected += total(credit.gate.clone().greater_scalar(0.0).float());
+        self.credited_tokens += batch.rows.tokens();
+        self.updates += 1;
+        self.skipped_updates += usize::from(update.skipped);
+        self.policy_loss += update.policy_loss;
+        self.entropy_proxy += update.entropy_proxy;
+        self.reference_kl += update.reference_kl;
+        self.clipped_high += update.clipped_high;
+        self.clipped_low += update.clipped_low;
+        self.drift += update.drift;
+        if update.gradient_norm.is_finite() {
+            self.gradient_norm += update.gradient_norm;
+        }
+    }
+
+    /// Turns sums into means and notes the times.
+    pub fn finish(&mut self, learning_rate: f64, timings: Timings) {
+        let updates = self.updates.max(1) as f64;
+        for sum in [
+            &mut self.policy_loss,
+            &mut self.entropy_proxy,
+            &mut self.reference_kl,
+            &mut self.clipped_high,
+            &mut self.clipped_low,
+            &mut self.drift,
+        ] {
+            *sum /= updates;
+        }
+        self.gradient_norm /= self.updates.saturating_sub(self.skipped_updates).max(1) as f64;
+        self.advantage /= self.credited_tokens.max(1) as f64;
+        self.selected /= self.credited_tokens.max(1) as f64;
+        self.learning_rate = learning_rate;
+        self.rollout_seconds = timings.rollout.as_secs_f64();
+        self.score_seconds = timings.score.as_secs_f64();
+        self.step_seconds = timings.step.as_secs_f64();
+        self.update_seconds = (timings.step.saturating_sub(timings.rollout + timings.score)).as_secs_f64();
+        self.throughput = self.tokens as f64 / self.step_seconds.max(1e-9);
+    }
+}

@@ -1,0 +1,127 @@
+//! From a configuration to a trainer, and from there through all its steps.
+
+use std::fs;
+use std::path::Path;
+
+use burn::module::Module as _;
+use dataset::{Problem, Sampler, read_json_lines};
+use vlm_model::processor::Processor;
+
+use crate::collect::Source;
+use crate::config::TrainConfig;
+use crate::evaluate::{Evaluation, evaluate};
+use crate::observe::TrainObserver;
+use crate::recipe::Recipe;
+use crate::step::{Trainer, trainable, updater, vocabulary};
+use crate::{TrainError, checkpoint, device};
+
+const CONFIG_FILE: &str = "config.toml";
+const RECIPE_FILE: &str = "recipe.json";
+
+impl Trainer {
+    /// Starts a new run: loads model and problems, creates the run's folder and writes the resolved configuration and
+    /// recipe into it.
+    ///
+    /// # Errors
+    /// If the folder already holds a run, or anything cannot be loaded.
+    pub fn start(config: TrainConfig) -> Result<Self, TrainError> {
+        let output = config.output.clone();
+        if output.join(CONFIG_FILE).exists() {
+            return Err(TrainError::RunExists { folder: output });
+        }
+        let recipe = Recipe::find(&config.recipe)?;
+        let trainer = Self::load(config, recipe, None)?;
+        fs::create_dir_all(&output).map_err(TrainError::file("create", &output))?;
+        let recipe = output.join(RECIPE_FILE);
+        fs::write(&recipe, trainer.algorithm.recipe.to_json()?).map_err(TrainError::file("write", &recipe))?;
+        // Last, since its presence says that the folder holds a run.
+        let path = output.join(CONFIG_FILE);
+        fs::write(&path, trainer.config.to_toml()?).map_err(TrainError::file("write", &path))?;
+        Ok(trainer)
+    }
+
+    /// Goes on with the run in `output` from its newest complete checkpoint, under the configuration and recipe it was
+    /// started with; `overrides` may change how long it goes on and where it runs.
+    ///
+    /// # Errors
+    /// If there is no complete checkpoint or it cannot be read.
+    pub fn resume(output: &Path, overrides: &[String]) -> Result<Self, TrainError> {
+        let newest = checkpoint::newest(output)?;
+        let config = TrainConfig::read(&output.join(CONFIG_FILE), overrides)?;
+        let recipe = Recipe::read(&output.join(RECIPE_FILE))?;
+        let mut trainer = Self::load(config, recipe, Some(&newest))?;
+        checkpoint::restore(&mut trainer, &newest)?;
+        Ok(trainer)
+    }
+
+    /// Loads everything; the policy comes from `checkpoint` if given, else from the configured model.
+    fn load(config: TrainConfig, recipe: Recipe, checkpoint: Option<&Path>) -> Result<Self, TrainError> {
+        let device = device(&config.device)?.autodiff();
+        let algorithm = recipe.build();
+        let policy = vlm_model::load(checkpoint.unwrap_or(&config.model), &device)?;
+        let reference = match algorithm.objective.reference_kl {
+            Some(_) => Some(vlm_model::load(&config.model, &device)?.valid()),
+            None => None,
+        };
+        let problems = read_json_lines(&config.data.train)?;
+        Ok(Self {
+            processor: Processor::from_folder(&config.model)?,
+            reward: config.reward,
+            updater: updater(&config.update),
+            vocabulary: vocabulary(&config, &policy, &device.inner()),
+            sampler: Sampler::new(config.seed, problems.len())?,
+            policy: trainable(policy, &config.update),
+            step: 0,
+            algorithm,
+            reference,
+            problems,
+            config,
+        })
+    }
+
+    /// Takes all remaining steps, with validations and checkpoints when they are due; returns the last validation.
+    ///
+    /// # Errors
+    /// If a step fails or something cannot be written; checkpoints already written stay.
+    pub fn run(&mut self, observers: &mut [Box<dyn TrainObserver>]) -> Result<Option<Evaluation>, TrainError> {
+        let schedule = self.config.schedule;
+        let held_out = self.config.data.held_out.as_deref().map(read_json_lines).transpose()?;
+        for observer in observers.iter_mut() {
+            observer.on_start(self.step, schedule.steps)?;
+        }
+        let mut last = None;
+        while self.step < schedule.steps {
+            let report = self.step()?;
+            for observer in observers.iter_mut() {
+                observer.on_step(&report)?;
+            }
+            let end = self.step == schedule.steps;
+            let due = |every: usize| every > 0 && self.step.is_multiple_of(every);
+            if let Some(problems) = held_out.as_deref().filter(|_| end || due(schedule.validate_every)) {
+                let evaluation = self.validate(problems, |_| {})?;
+                for observer in observers.iter_mut() {
+                    observer.on_validation(self.step, &evaluation)?;
+                }
+                last = Some(evaluation);
+            }
+            if end || due(schedule.save_every) {
+                checkpoint::save(self, schedule.keep)?;
+            }
+        }
+        for observer in observers.iter_mut() {
+            observer.on_finish()?;
+        }
+        Ok(last)
+    }
+
+    /// Accuracy of the present policy on held-out problems. `done` is told how many are finished.
+    ///
+    /// # Errors
+    /// As for [`evaluate`].
+    pub fn validate(&self, problems: &[Problem], done: impl FnMut(usize)) -> Result<Evaluation, TrainError> {
+        let policy = self.policy.valid();
+        let source =
+            Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        evaluate(&source, problems, self.config.schedule.validation_samples, done)
+    }
+}

@@ -1,0 +1,142 @@
+//! The training step, and the state it acts on.
+
+use std::time::Instant;
+
+use burn::module::{Module as _, ParamGroup};
+use burn::optim::AdamWConfig;
+use burn::tensor::Device;
+use dataset::{Problem, Sampler};
+use reward::BoxedAnswer;
+use vlm_model::QwenVl;
+use vlm_model::processor::Processor;
+
+use crate::TrainError;
+use crate::collect::Source;
+use crate::config::{TrainConfig, UpdateConfig};
+use crate::recipe::Algorithm;
+use crate::report::{StepReport, Timings};
+use crate::score::Scorer;
+use crate::seeds::{Purpose, derive};
+use crate::update::Updater;
+use crate::vocabulary::Vocabulary;
+
+/// A run in progress.
+pub struct Trainer {
+    /// The run's configuration.
+    pub config: TrainConfig,
+    /// The recipe, made into components.
+    pub algorithm: Algorithm,
+    /// The policy, on a device with autodiff.
+    pub policy: QwenVl,
+    /// The policy the objective pulls towards, if it has that term.
+    pub reference: Option<QwenVl>,
+    /// The checkpoint's processor.
+    pub processor: Processor,
+    /// The judge.
+    pub reward: BoxedAnswer,
+    /// Optimizer and batching.
+    pub updater: Updater,
+    /// The policy's distribution.
+    pub vocabulary: Vocabulary,
+    /// Training problems.
+    pub problems: Vec<Problem>,
+    /// Position in the problems.
+    pub sampler: Sampler,
+    /// Steps taken.
+    pub step: usize,
+}
+
+impl Trainer {
+    /// One training step. Everything the run does to the policy is visible here.
+    ///
+    /// # Errors
+    /// If a problem cannot be prepared, nothing can be sampled, or the recipe's components do not fit together.
+    pub fn step(&mut self) -> Result<StepReport, TrainError> {
+        let mut timings = Timings::default();
+        let clock = Instant::now();
+        let policy = self.policy.valid();
+        let step = self.step as u64;
+
+        let source =
+            Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        let collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
+        timings.rollout = clock.elapsed();
+
+        let scorer = Scorer {
+            policy: &policy,
+            reference: self.reference.as_ref(),
+            metric: self.algorithm.metric.as_deref(),
+            vocabulary: &self.vocabulary,
+            processor: &self.processor.image,
+            tokens_per_micro_batch: self.updater.tokens_per_micro_batch,
+            seed: derive(self.config.seed, Purpose::Contrast, &[step]),
+        };
+        let scored = scorer.score(collected.groups.clone())?;
+        timings.score = clock.elapsed() - timings.rollout;
+
+        let mut report = StepReport::new(self.step + 1, &collected, &scored);
+        let learning_rate = learning_rate(&self.config.update, self.step);
+        if !scored.groups.is_empty() {
+            for batch in scored.optimizer_batches(self.config.update.updates_per_step) {
+                let credit =
+                    advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &batch.evidence()?)?;
+                let (policy, update) = self.updater.step(
+                    self.policy.clone(),
+                    &batch,
+                    &credit,
+                    &self.algorithm.objective,
+                    &self.vocabulary,
+                    learning_rate,
+                )?;
+                self.policy = policy;
+                report.add_update(&credit, &batch, update);
+            }
+        }
+        self.step += 1;
+        timings.step = clock.elapsed();
+        report.finish(learning_rate, timings);
+        Ok(report)
+    }
+}
+
+/// The learning rate of a step: a linear rise, then constant.
+fn learning_rate(update: &UpdateConfig, step: usize) -> f64 {
+    let rise = (step + 1) as f64 / update.warmup_steps.max(1) as f64;
+    update.learning_rate * rise.min(1.0)
+}
+
+/// AdamW with the papers' settings, decay on every parameter.
+#[must_use]
+pub fn updater(config: &UpdateConfig) -> Updater {
+    let optimizer = AdamWConfig::new()
+        .with_beta_1(config.beta_1)
+        .with_beta_2(config.beta_2)
+        .with_epsilon(config.epsilon)
+        .with_weight_decay(config.weight_decay)
+        .init();
+    Updater {
+        optimizer,
+        max_gradient_norm: config.max_gradient_norm,
+        tokens_per_micro_batch: config.tokens_per_micro_batch,
+        freeze_vision: config.freeze_vision,
+    }
+}
+
+/// Makes a model trainable on a device with autodiff, its vision tower frozen if so configured.
+#[must_use]
+pub fn trainable(model: QwenVl, update: &UpdateConfig) -> QwenVl {
+    let model = model.train();
+    if update.freeze_vision { model.freeze_group(ParamGroup::from_predicate("visual")) } else { model }
+}
+
+/// The distribution that rollouts of this configuration sample from.
+#[must_use]
+pub fn vocabulary(config: &TrainConfig, model: &QwenVl, device: &Device) -> Vocabulary {
+    Vocabulary::sampled(
+        config.rollout.sampling.temperature,
+        config.update.vocabulary_chunk,
+        model.config.text.vocab_size,
+        &model.config.tokens.prompt_only(),
+        device,
+    )
+}

@@ -1,0 +1,145 @@
+//! Supervised learning on worked responses, until a policy can answer at all.
+//!
+//! Reinforcement learning needs a policy that is right sometimes. A released model is; one built from scratch first learns
+//! from teacher text by the same passes that reinforcement uses.
+
+use burn::module::Module as _;
+use burn::tensor::Tensor;
+use dataset::{Problem, Sampler};
+use rollout::{Completion, Finish};
+use serde::{Deserialize, Serialize};
+use vlm_model::QwenVl;
+
+use crate::TrainError;
+use crate::collect::{Group, Source};
+use crate::config::{TrainConfig, UpdateConfig};
+use crate::evaluate::{Evaluation, evaluate};
+use crate::gradients::Gradients;
+use crate::micro_batch::{GroupLengths, micro_batches};
+use crate::prepare::prepare;
+use crate::seeds::{Purpose, derive};
+use crate::step::updater;
+use crate::update::Pass;
+use crate::vocabulary::Vocabulary;
+
+/// Settings of a warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUp {
+    /// Most optimizer steps.
+    pub max_steps: usize,
+    /// Problems in each step.
+    pub problems_per_step: usize,
+    /// AdamW's learning rate.
+    pub learning_rate: f64,
+    /// Steps over which it rises from zero.
+    pub rise_steps: usize,
+    /// Steps between looks at the accuracy.
+    pub check_every: usize,
+    /// Problems answered at each look.
+    pub check_problems: usize,
+    /// Stops at the first look whose accuracy reaches this share.
+    pub enough: f64,
+}
+
+/// What a warm-up shows while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct WarmUpProgress {
+    /// Steps taken.
+    pub step: usize,
+    /// Mean negative log-likelihood of a teacher token, in nats.
+    pub loss: f64,
+    /// The last look at the accuracy.
+    pub checked: Option<Evaluation>,
+}
+
+impl WarmUp {
+    /// Trains `policy` on the problems that have teacher text and returns it with the number of steps taken.
+    ///
+    /// # Errors
+    /// If no problem has teacher text, or a problem cannot be prepared.
+    pub fn run(
+        &self,
+        mut policy: QwenVl,
+        problems: &[Problem],
+        source: &Source,
+        mut show: impl FnMut(WarmUpProgress),
+    ) -> Result<(QwenVl, usize), TrainError> {
+        let config = source.config;
+        let (checked_problems, taught) = split(problems, self.check_problems)?;
+        let vocabulary = Vocabulary::plain(config.update.vocabulary_chunk);
+        let update = UpdateConfig { learning_rate: self.learning_rate, ..config.update };
+        let mut optimizer = updater(&update).optimizer;
+        let mut sampler = Sampler::new(derive(config.seed, Purpose::Teacher, &[]), taught.len())?;
+        for step in 0..self.max_steps {
+            let batch: Vec<&Problem> = sampler.next_batch(self.problems_per_step).into_iter().map(|i| taught[i]).collect();
+            let groups = batch.iter().map(|problem| teach(problem, source)).collect::<Result<Vec<_>, _>>()?;
+            let (gradients, loss) = likelihood(&policy, &groups, &vocabulary, config)?;
+            let clipped = gradients.clip(&policy, config.update.max_gradient_norm);
+            if clipped.norm.is_finite() {
+                let rise = ((step + 1) as f64 / self.rise_steps.max(1) as f64).min(1.0);
+                policy = optimizer.step(self.learning_rate * rise, policy, clipped.gradient);
+            }
+            let look = (step + 1).is_multiple_of(self.check_every.max(1));
+            let checked = look.then(|| {
+                let frozen = policy.valid();
+                evaluate(&Source { policy: &frozen, ..*source }, checked_problems, 1, |_| {})
+            });
+            let checked = checked.transpose()?;
+            show(WarmUpProgress { step: step + 1, loss, checked });
+            if checked.is_some_and(|evaluation| evaluation.accuracy >= self.enough) {
+                return Ok((policy, step + 1));
+            }
+        }
+        Ok((policy, self.max_steps))
+    }
+}
+
+/// Problems to look at, kept apart from those that are taught.
+fn split(problems: &[Problem], checked: usize) -> Result<(&[Problem], Vec<&Problem>), TrainError> {
+    let (checked, taught) = problems.split_at(checked.min(problems.len() / 2));
+    let taught: Vec<&Problem> = taught.iter().filter(|problem| problem.teacher.is_some()).collect();
+    if taught.is_empty() {
+        return Err(TrainError::Usage("no problem has a `teacher` text to warm up on; add some or start from a trained model".to_owned()));
+    }
+    Ok((checked, taught))
+}
+
+/// A problem whose only response is the teacher's.
+fn teach(problem: &Problem, source: &Source) -> Result<Group, TrainError> {
+    let task = prepare(problem, source.processor, &source.policy.config, &source.config.data)?;
+    let named = |source| TrainError::Problem { line: problem.line, source };
+    let mut tokens = source.processor.tokenizer.encode(problem.teacher.as_deref().unwrap_or_default()).map_err(named)?;
+    tokens.push(source.policy.config.tokens.eos);
+    let completion = Completion { tokens, log_probs: Vec::new(), finish: Finish::Stop };
+    Ok(Group { task, features: None, completions: vec![completion], texts: Vec::new(), verdicts: Vec::new() })
+}
+
+/// Gradient and value of the mean negative log-likelihood over all teacher tokens.
+fn likelihood(
+    policy: &QwenVl,
+    groups: &[Group],
+    vocabulary: &Vocabulary,
+    config: &TrainConfig,
+) -> Result<(Gradients, f64), TrainError> {
+    let lengths: Vec<GroupLengths> = groups
+        .iter()
+        .map(|group| GroupLengths {
+            prompt: group.task.prompt.ids.len(),
+            responses: group.completions.iter().map(|completion| completion.tokens.len()).collect(),
+        })
+        .collect();
+    let tokens: usize = lengths.iter().flat_map(|lengths| &lengths.responses).sum();
+    let mut gradients = Gradients::default();
+    let mut loss = 0.0;
+    for pieces in micro_batches(&lengths, config.update.tokens_per_micro_batch) {
+        let vision = (!config.update.freeze_vision).then_some(policy);
+        let pass = Pass { policy, vocabulary, groups, pieces: &pieces, vision };
+        let parts = pass.backward(&mut gradients, |log_probs: Tensor<1>, _| {
+            let total = log_probs.sum().neg() / tokens as f64;
+            (total.clone(), total.detach())
+        })?;
+        loss += parts.iter().sum::<f64>();
+    }
+    Ok((gradients, loss))
+}

@@ -1,0 +1,189 @@
+//! Reading a checkpoint folder: safetensors in one file or in shards with an index, memory-mapped.
+//!
+//! Two namings are accepted: the Hub's (`visual.*`, `model.*`, `lm_head.*`) and the one newer transformers keeps in memory
+//! (`model.visual.*`, `model.language_model.*`). Every tensor the model needs must be there with its shape, and nothing may
+//! be left over: a renamed key is an error, never a random weight.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Component, Path, PathBuf};
+
+use burn::tensor::{DType, Device, TensorData};
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+
+use crate::config::ModelConfig;
+use crate::model::QwenVl;
+use crate::weights::{Init, WeightSource};
+use crate::{ModelError, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
+
+/// An open checkpoint folder.
+#[derive(Debug)]
+pub struct Checkpoint {
+    files: Vec<(PathBuf, Mmap)>,
+    /// By Hub name.
+    tensors: BTreeMap<String, StoredTensor>,
+}
+
+#[derive(Debug)]
+struct StoredTensor {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Bytes within the file.
+    start: usize,
+    end: usize,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Builds the model of a checkpoint folder on `device`, in f32.
+///
+/// # Errors
+/// Names the file or tensor that is missing, damaged, unexpected or of another shape.
+pub fn load(folder: &Path, device: &Device) -> Result<QwenVl, ModelError> {
+    let config = ModelConfig::from_folder(folder)?;
+    let mut checkpoint = Checkpoint::open(folder)?;
+    let model = QwenVl::build(&config, &mut checkpoint, device)?;
+    checkpoint.finish(&config)?;
+    Ok(model)
+}
+
+impl Checkpoint {
+    /// Maps the weight files of a folder.
+    ///
+    /// # Errors
+    /// If the folder holds no weights, a file is truncated, the index names a file outside the folder or disagrees with the
+    /// files, or a tensor occurs twice.
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
+        let index_path = folder.join(WEIGHTS_INDEX_FILE);
+        let single = folder.join(WEIGHTS_FILE);
+        if index_path.exists() {
+            let bytes = std::fs::read(&index_path)
+                .map_err(|source| ModelError::ReadFile { path: index_path.clone(), source })?;
+            let index: Index = serde_json::from_slice(&bytes)
+                .map_err(|source| ModelError::ParseFile { path: index_path.clone(), source })?;
+            let names: BTreeSet<&String> = index.weight_map.values().collect();
+            if let Some(name) = names.iter().find(|name| !is_plain_file_name(name)) {
+                return Err(ModelError::FileOutsideFolder { index: index_path, name: (*name).clone() });
+            }
+            let checkpoint = Self::map(names.iter().map(|name| folder.join(name)).collect())?;
+            for (tensor, file) in &index.weight_map {
+                let stored = checkpoint.tensors.get(&hub_name(tensor));
+                if stored.is_none_or(|stored| !checkpoint.files[stored.file].0.ends_with(file)) {
+                    return Err(ModelError::MissingTensor { name: tensor.clone(), place: file.clone() });
+                }
+            }
+            return Ok(checkpoint);
+        }
+        if !single.exists() {
+            return Err(ModelError::NoWeights { folder: folder.to_owned() });
+        }
+        Self::map(vec![single])
+    }
+
+    fn map(paths: Vec<PathBuf>) -> Result<Self, ModelError> {
+        let mut checkpoint = Self { files: Vec::new(), tensors: BTreeMap::new() };
+        for path in paths {
+            let read = |source| ModelError::ReadFile { path: path.clone(), source };
+            let file = File::open(&path).map_err(read)?;
+            let map = map_file(&file).map_err(read)?;
+            let damaged = |source| ModelError::DamagedWeights { path: path.clone(), source };
+            let (header, metadata) = SafeTensors::read_metadata(&map).map_err(damaged)?;
+            let data = header + size_of::<u64>();
+            let mut stored: Vec<_> = metadata.tensors().into_iter().collect();
+            stored.sort_by(|(left, _), (right, _)| left.cmp(right));
+            for (name, info) in stored {
+                let (start, end) = info.data_offsets;
+                let tensor = StoredTensor {
+                    file: checkpoint.files.len(),
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                    start: data + start,
+                    end: data + end,
+                };
+                let name = hub_name(&name);
+                if checkpoint.tensors.insert(name.clone(), tensor).is_some() {
+                    return Err(ModelError::DuplicateTensor { name, path });
+                }
+            }
+            checkpoint.files.push((path, map));
+        }
+        Ok(checkpoint)
+    }
+
+    /// Requires that every tensor has been handed out. A stray `lm_head.weight` beside tied embeddings is let pass, since
+    /// transformers writes one in some versions.
+    ///
+    /// # Errors
+    /// Names the first tensor nobody asked for.
+    pub fn finish(mut self, config: &ModelConfig) -> Result<(), ModelError> {
+        if config.tie_word_embeddings {
+            self.tensors.remove("lm_head.weight");
+        }
+        match self.tensors.pop_first() {
+            Some((name, stored)) => {
+                let path = self.files[stored.file].0.clone();
+                Err(ModelError::UnexpectedTensor { name, path, others: self.tensors.len() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl WeightSource for Checkpoint {
+    fn take(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<TensorData, ModelError> {
+        let place = || {
+            self.files
+                .first()
+                .and_then(|(path, _)| path.parent())
+                .map_or_else(String::new, |folder| folder.display().to_string())
+        };
+        let Some(stored) = self.tensors.remove(name) else {
+            return Err(ModelError::MissingTensor { name: name.to_owned(), place: place() });
+        };
+        if stored.shape != shape {
+            let (name, expected) = (name.to_owned(), shape.to_vec());
+            return Err(ModelError::TensorShape { name, expected, found: stored.shape });
+        }
+        let dtype = match stored.dtype {
+            Dtype::F32 => DType::F32,
+            Dtype::BF16 => DType::BF16,
+            Dtype::F16 => DType::F16,
+            other => {
+                return Err(ModelError::TensorType { name: name.to_owned(), found: format!("{other:?}") });
+            }
+        };
+        let bytes = self.files[stored.file].1[stored.start..stored.end].to_vec();
+        Ok(TensorData::from_bytes_vec(bytes, stored.shape, dtype).convert_dtype(DType::F32))
+    }
+}
+
+/// The Hub's name of a tensor in either naming.
+fn hub_name(name: &str) -> String {
+    if let Some(rest) = name.strip_prefix("model.visual.") {
+        return format!("visual.{rest}");
+    }
+    match name.strip_prefix("model.language_model.") {
+        Some(rest) => format!("model.{rest}"),
+        None => name.to_owned(),
+    }
+}
+
+fn is_plain_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) && !name.contains('\\')
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a mapping is only sound while nobody truncates the file; checkpoints are written once, aside, and renamed"
+)]
+fn map_file(file: &File) -> std::io::Result<Mmap> {
+    // SAFETY: the file is opened for reading and checkpoint files are never modified after they have been renamed into place.
+    unsafe { Mmap::map(file) }
+}

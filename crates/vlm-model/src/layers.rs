@@ -1,0 +1,126 @@
+//! The building blocks both halves of the model share, with weights laid out as on disk.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::silu;
+use burn::tensor::{DType, FloatDType, Tensor};
+
+use crate::ModelError;
+use crate::weights::{Builder, Init};
+
+/// Standard deviation of freshly initialised projections and embeddings, as in the released configuration.
+pub(crate) const INITIALIZER_RANGE: f32 = 0.02;
+
+/// Affine map `y = x Wᵀ + b`, its weight kept `[out, in]` as in the checkpoint.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// Shape `[out, in]`.
+    pub weight: Param<Tensor<2>>,
+    /// Shape `[out]`.
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    pub(crate) fn build(b: &mut Builder, input: usize, output: usize, bias: bool) -> Result<Self, ModelError> {
+        // Projections start at fan-in scale, so that a small model built from scratch learns at ordinary rates; large
+        // models keep the released range.
+        let deviation = (1.0 / input as f32).sqrt().max(INITIALIZER_RANGE);
+        Ok(Self {
+            weight: b.param("weight", [output, input], Init::Normal(deviation))?,
+            bias: if bias { Some(b.param("bias", [output], Init::Zeros)?) } else { None },
+        })
+    }
+
+    /// # Shapes
+    /// - `x`: `[tokens, in]`
+    /// - returns `[tokens, out]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let y = x.matmul(self.weight.val().transpose());
+        match &self.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        }
+    }
+}
+
+/// Root-mean-square normalization, reduced in f32: `x / √(mean(x²) + ε) · g`.
+///
+/// # Source
+/// Zhang & Sennrich 2019, arXiv:1910.07467.
+#[derive(Module, Debug)]
+pub struct RmsNorm {
+    /// The scale `g`, shape `[width]`.
+    pub weight: Param<Tensor<1>>,
+    /// `ε`.
+    #[module(skip)]
+    pub epsilon: f64,
+}
+
+impl RmsNorm {
+    pub(crate) fn build(b: &mut Builder, width: usize, epsilon: f64) -> Result<Self, ModelError> {
+        Ok(Self { weight: b.param("weight", [width], Init::Ones)?, epsilon })
+    }
+
+    /// # Shapes
+    /// - `x`: `[tokens, width]`
+    /// - returns `[tokens, width]`, in the dtype of `x`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let dtype = x.dtype();
+        let x = in_f32(x);
+        let scale = (x.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
+        let normal = x * scale;
+        let normal = if dtype == DType::F32 { normal } else { normal.cast(dtype) };
+        normal * self.weight.val().unsqueeze()
+    }
+}
+
+/// The gated feed-forward layer `down(silu(gate(x)) ⊙ up(x))`.
+///
+/// # Source
+/// Shazeer 2020, arXiv:2002.05202 (SwiGLU).
+#[derive(Module, Debug)]
+pub struct GatedMlp {
+    /// Gate projection, `[inner, width]`.
+    pub gate_proj: Linear,
+    /// Up projection, `[inner, width]`.
+    pub up_proj: Linear,
+    /// Down projection, `[width, inner]`.
+    pub down_proj: Linear,
+}
+
+impl GatedMlp {
+    pub(crate) fn build(b: &mut Builder, width: usize, inner: usize, bias: bool) -> Result<Self, ModelError> {
+        Ok(Self {
+            gate_proj: b.child("gate_proj", |b| Linear::build(b, width, inner, bias))?,
+            up_proj: b.child("up_proj", |b| Linear::build(b, width, inner, bias))?,
+            down_proj: b.child("down_proj", |b| Linear::build(b, inner, width, bias))?,
+        })
+    }
+
+    /// # Shapes
+    /// - `x`: `[tokens, width]`
+    /// - returns `[tokens, width]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        self.down_proj.forward(silu(self.gate_proj.forward(x.clone())) * self.up_proj.forward(x))
+    }
+}
+
+/// The tensor in f32, untouched if it already is.
+pub(crate) fn in_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
+}
+
+/// Rotates the two halves of each head by the given angles (the "rotate half" convention).
+///
+/// # Shapes
+/// - `x`: `[tokens, heads, width]`
+/// - `cos`, `sin`: `[tokens, 1, width / 2]`
+pub(crate) fn rotate(x: Tensor<3>, cos: &Tensor<3>, sin: &Tensor<3>) -> Tensor<3> {
+    let half = x.dims()[2] / 2;
+    let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
+    let rotated_first = first.clone() * cos.clone() - second.clone() * sin.clone();
+    let rotated_second = second * cos.clone() + first * sin.clone();
+    Tensor::cat(vec![rotated_first, rotated_second], 2)
+}
