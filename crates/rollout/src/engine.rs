@@ -63,38 +63,19 @@ impl<'a> NativeEngine<'a> {
     ///
     /// # Errors
     /// If a sampling setting is out of range.
-    pub fn new(
-        model: &'a QwenVl,
-        sampling: Sampling,
-        stop: &[u32],
-        max_rows: usize,
-    ) -> Result<Self, RolloutError> {
+    pub fn new(model: &'a QwenVl, sampling: Sampling, stop: &[u32], max_rows: usize) -> Result<Self, RolloutError> {
         sampling.validate()?;
         let config = &model.config;
-        let sampler = Sampler::new(
-            sampling.clone(),
-            config.text.vocab_size,
-            &config.tokens.prompt_only(),
-            &model.device(),
-        );
-        Ok(Self {
-            model,
-            sampling,
-            sampler,
-            stop: stop.to_vec(),
-            max_rows,
-        })
+        let sampler =
+            Sampler::new(sampling.clone(), config.text.vocab_size, &config.tokens.prompt_only(), &model.device());
+        Ok(Self { model, sampling, sampler, stop: stop.to_vec(), max_rows })
     }
 
     /// Writes `responses` responses to each prompt.
     ///
     /// # Errors
     /// If a prompt and its features do not fit together, or the policy's prediction is not finite.
-    pub fn generate(
-        &self,
-        prompts: &[RolloutPrompt],
-        responses: usize,
-    ) -> Result<Vec<Vec<Completion>>, RolloutError> {
+    pub fn generate(&self, prompts: &[RolloutPrompt], responses: usize) -> Result<Vec<Vec<Completion>>, RolloutError> {
         let per_wave = (self.max_rows / responses.max(1)).max(1);
         let mut all = Vec::with_capacity(prompts.len());
         for (wave, prompts_of_wave) in prompts.chunks(per_wave).enumerate() {
@@ -110,35 +91,21 @@ impl<'a> NativeEngine<'a> {
         responses: usize,
         first: usize,
     ) -> Result<Vec<Vec<Completion>>, RolloutError> {
-        let empty = Completion {
-            tokens: Vec::new(),
-            log_probs: Vec::new(),
-            finish: Finish::Length,
-        };
+        let empty = Completion { tokens: Vec::new(), log_probs: Vec::new(), finish: Finish::Length };
         let mut completions = vec![vec![empty; responses]; prompts.len()];
-        let mut groups: Vec<Vec<Row>> = (0..prompts.len())
-            .map(|prompt| rows_of(prompts, prompt, responses))
-            .collect();
+        let mut groups: Vec<Vec<Row>> = (0..prompts.len()).map(|prompt| rows_of(prompts, prompt, responses)).collect();
         if responses == 0 {
             return Ok(completions);
         }
         let mut cache = KeyValueCache::new();
         let mut hidden = self.read(prompts, &mut cache, responses)?;
         for step in 0..self.sampling.max_new_tokens {
-            let uniform: Vec<f32> = groups
-                .iter_mut()
-                .flatten()
-                .map(|row| row.random.random())
-                .collect();
+            let uniform: Vec<f32> = groups.iter_mut().flatten().map(|row| row.random.random()).collect();
             let draws = self.sampler.draw(self.model.logits(hidden), &uniform);
             for (row, draw) in groups.iter().flatten().zip(&draws) {
                 if !draw.log_prob.is_finite() {
                     let (prompt, response) = (first + row.prompt, row.response);
-                    return Err(RolloutError::NotFinite {
-                        prompt,
-                        response,
-                        token: step,
-                    });
+                    return Err(RolloutError::NotFinite { prompt, response, token: step });
                 }
                 let completion = &mut completions[row.prompt][row.response];
                 completion.tokens.push(draw.token);
@@ -151,9 +118,7 @@ impl<'a> NativeEngine<'a> {
             if next.is_empty() || step + 1 == self.sampling.max_new_tokens {
                 break;
             }
-            hidden = self
-                .model
-                .hidden(&TokenBatch::new(next, None)?, Some(&mut cache));
+            hidden = self.model.hidden(&TokenBatch::new(next, None)?, Some(&mut cache));
         }
         Ok(completions)
     }
@@ -168,58 +133,32 @@ impl<'a> NativeEngine<'a> {
         cache: &mut KeyValueCache,
         responses: usize,
     ) -> Result<Tensor<2>, RolloutError> {
-        let group = |prompt: &RolloutPrompt| TokenGroup {
-            prompt: Some(prompt.tokens.clone()),
-            responses: Vec::new(),
-        };
-        let features: Vec<Tensor<2>> = prompts
-            .iter()
-            .filter_map(|prompt| prompt.image_features.clone())
-            .collect();
+        let group = |prompt: &RolloutPrompt| TokenGroup { prompt: Some(prompt.tokens.clone()), responses: Vec::new() };
+        let features: Vec<Tensor<2>> = prompts.iter().filter_map(|prompt| prompt.image_features.clone()).collect();
         let features = (!features.is_empty()).then(|| Tensor::cat(features, 0));
-        let hidden = self.model.hidden(
-            &TokenBatch::new(prompts.iter().map(group).collect(), features)?,
-            Some(cache),
-        );
+        let hidden = self.model.hidden(&TokenBatch::new(prompts.iter().map(group).collect(), features)?, Some(cache));
         let mut end = 0;
         let last = prompts.iter().map(|prompt| {
             end += prompt.tokens.ids.len();
-            hidden
-                .clone()
-                .narrow(0, end - 1, 1)
-                .repeat_dim(0, responses)
+            hidden.clone().narrow(0, end - 1, 1).repeat_dim(0, responses)
         });
         Ok(Tensor::cat(last.collect(), 0))
     }
 
     /// Takes the responses that ended out of the batch and returns the next token of those that go on.
-    fn leave(
-        &self,
-        groups: &mut Vec<Vec<Row>>,
-        draws: &[Draw],
-        cache: &mut KeyValueCache,
-    ) -> Vec<TokenGroup> {
+    fn leave(&self, groups: &mut Vec<Vec<Row>>, draws: &[Draw], cache: &mut KeyValueCache) -> Vec<TokenGroup> {
         let mut draws = draws.iter();
         let mut next = Vec::new();
         for (index, rows) in groups.iter_mut().enumerate() {
-            let tokens: Vec<u32> = draws
-                .by_ref()
-                .take(rows.len())
-                .map(|draw| draw.token)
-                .collect();
-            let kept: Vec<usize> = (0..rows.len())
-                .filter(|&row| !self.stop.contains(&tokens[row]))
-                .collect();
+            let tokens: Vec<u32> = draws.by_ref().take(rows.len()).map(|draw| draw.token).collect();
+            let kept: Vec<usize> = (0..rows.len()).filter(|&row| !self.stop.contains(&tokens[row])).collect();
             if kept.len() < rows.len() {
                 cache.keep_rows(index, &kept);
                 let mut row = 0..;
                 rows.retain(|_| row.next().is_some_and(|row| kept.contains(&row)));
             }
             let responses: Vec<Vec<u32>> = kept.iter().map(|&row| vec![tokens[row]]).collect();
-            next.push(TokenGroup {
-                prompt: None,
-                responses,
-            });
+            next.push(TokenGroup { prompt: None, responses });
         }
         let going: Vec<bool> = groups.iter().map(|rows| !rows.is_empty()).collect();
         if going.contains(&false) {
@@ -235,11 +174,7 @@ fn rows_of(prompts: &[RolloutPrompt], prompt: usize, responses: usize) -> Vec<Ro
     let row = |response: usize| {
         let mut random = ChaCha8Rng::seed_from_u64(prompts[prompt].seed);
         random.set_stream(response as u64);
-        Row {
-            prompt,
-            response,
-            random,
-        }
+        Row { prompt, response, random }
     };
     (0..responses).map(row).collect()
 }

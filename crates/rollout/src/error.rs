@@ -20,9 +20,7 @@ pub enum RolloutError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// The policy's prediction is not a distribution.
-    #[error(
-        "the policy predicts non-finite probabilities for response {response} of prompt {prompt} at token {token}"
-    )]
+    #[error("the policy predicts non-finite probabilities for response {response} of prompt {prompt} at token {token}")]
     NotFinite {
         /// Index of the prompt.
         prompt: usize,

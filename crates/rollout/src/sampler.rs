@@ -37,10 +37,7 @@ impl Sampler {
         for &token in excluded {
             bias[token as usize] = f32::NEG_INFINITY;
         }
-        Self {
-            sampling,
-            exclusion: Tensor::from_data(TensorData::new(bias, [1, vocab_size]), device),
-        }
+        Self { sampling, exclusion: Tensor::from_data(TensorData::new(bias, [1, vocab_size]), device) }
     }
 
     /// Chooses one token per row. `uniform` holds one number of [0, 1) per row and is not read by a greedy choice.
@@ -62,10 +59,7 @@ impl Sampler {
         tokens
             .iter::<i64>()
             .zip(log_probs.iter::<f32>())
-            .map(|(token, log_prob)| Draw {
-                token: token as u32,
-                log_prob,
-            })
+            .map(|(token, log_prob)| Draw { token: token as u32, log_prob })
             .collect()
     }
 
@@ -80,13 +74,8 @@ impl Sampler {
         // Strictly below one in f32 also after multiplication with the mass, so that the last token is never overshot.
         let uniform: Vec<f32> = uniform.iter().map(|&u| u * (1.0 - 1e-6)).collect();
         let rows = uniform.len();
-        let target =
-            Tensor::<2>::from_data(TensorData::new(uniform, [rows, 1]), &device) * mass.clone();
-        let place = cumulative
-            .lower_equal(target)
-            .int()
-            .sum_dim(1)
-            .clamp(0, vocab as i64 - 1);
+        let target = Tensor::<2>::from_data(TensorData::new(uniform, [rows, 1]), &device) * mass.clone();
+        let place = cumulative.lower_equal(target).int().sum_dim(1).clamp(0, vocab as i64 - 1);
         let log_prob = (probability.gather(1, place.clone()) / mass).log();
         let token = match order {
             Some(order) => order.gather(1, place),

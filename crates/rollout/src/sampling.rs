@@ -20,12 +20,7 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self {
-            temperature: 1.0,
-            top_p: 1.0,
-            top_k: 0,
-            max_new_tokens: 256,
-        }
+        Self { temperature: 1.0, top_p: 1.0, top_k: 0, max_new_tokens: 256 }
     }
 }
 
@@ -42,25 +37,11 @@ impl Sampling {
                 self.temperature >= 0.0 && self.temperature.is_finite(),
                 "use a finite number of at least 0",
             ),
-            (
-                "top_p",
-                self.top_p,
-                self.top_p > 0.0 && self.top_p <= 1.0,
-                "use a number above 0 and at most 1",
-            ),
-            (
-                "max_new_tokens",
-                self.max_new_tokens as f64,
-                self.max_new_tokens > 0,
-                "use at least 1",
-            ),
+            ("top_p", self.top_p, self.top_p > 0.0 && self.top_p <= 1.0, "use a number above 0 and at most 1"),
+            ("max_new_tokens", self.max_new_tokens as f64, self.max_new_tokens > 0, "use at least 1"),
         ];
         match checks.into_iter().find(|&(_, _, holds, _)| !holds) {
-            Some((name, value, _, expected)) => Err(RolloutError::Sampling {
-                name,
-                value,
-                expected,
-            }),
+            Some((name, value, _, expected)) => Err(RolloutError::Sampling { name, value, expected }),
             None => Ok(()),
         }
     }

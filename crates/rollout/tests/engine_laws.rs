@@ -9,10 +9,8 @@ use vlm_model::image_input::{ImagePatches, PatchGrid};
 use vlm_model::{PromptTokens, QwenVl, TokenBatch, TokenGroup};
 
 fn model() -> QwenVl {
-    let folder = PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/fixtures/checkpoints/tiny-tied-f32-saved"
-    ));
+    let folder =
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/checkpoints/tiny-tied-f32-saved"));
     vlm_model::load(&folder, &Device::default()).expect("the fixture checkpoint loads")
 }
 
@@ -22,59 +20,33 @@ fn prompts(model: &QwenVl) -> Vec<RolloutPrompt> {
     let prompt = |text: &[u32], grid: Option<PatchGrid>, seed: u64| {
         let mut ids = vec![tokens.vision_start];
         let grids: Vec<PatchGrid> = grid.into_iter().collect();
-        ids.extend(std::iter::repeat_n(
-            tokens.image_pad,
-            grids.iter().map(PatchGrid::tokens).sum(),
-        ));
+        ids.extend(std::iter::repeat_n(tokens.image_pad, grids.iter().map(PatchGrid::tokens).sum()));
         ids.push(tokens.vision_end);
-        let ids = if grids.is_empty() {
-            text.try_to_vec()
-        } else {
-            [&ids, text].concat()
-        };
+        let ids = if grids.is_empty() { text.try_to_vec() } else { [&ids, text].concat() };
         let image = grids.first().map(|&grid| {
-            let pixels = (0..grid.patches() * 1176)
-                .map(|i| ((i * 37 + seed as usize) % 101) as f32 / 50.0 - 1.0)
-                .collect();
+            let pixels =
+                (0..grid.patches() * 1176).map(|i| ((i * 37 + seed as usize) % 101) as f32 / 50.0 - 1.0).collect();
             ImagePatches { pixels, grid }
         });
         let image_features = image.and_then(|image| model.image_features(&[&image]));
-        RolloutPrompt {
-            tokens: PromptTokens::new(ids, &grids, &model.config).expect("valid"),
-            image_features,
-            seed,
-        }
+        RolloutPrompt { tokens: PromptTokens::new(ids, &grids, &model.config).expect("valid"), image_features, seed }
     };
     vec![
         prompt(&[5, 6, 7, 8], Some(PatchGrid { t: 1, h: 4, w: 6 }), 1),
         prompt(&[100, 20, 30], None, 2),
-        prompt(
-            &[9, 10, 11, 12, 13],
-            Some(PatchGrid { t: 1, h: 8, w: 4 }),
-            3,
-        ),
+        prompt(&[9, 10, 11, 12, 13], Some(PatchGrid { t: 1, h: 8, w: 4 }), 3),
     ]
 }
 
-fn generate(
-    model: &QwenVl,
-    prompts: &[RolloutPrompt],
-    sampling: &Sampling,
-    rows: usize,
-) -> Vec<Vec<Completion>> {
+fn generate(model: &QwenVl, prompts: &[RolloutPrompt], sampling: &Sampling, rows: usize) -> Vec<Vec<Completion>> {
     // A few ordinary tokens end a response, so that responses end early and at different times.
-    let engine = NativeEngine::new(model, sampling.clone(), &[40, 41, 42, 43, 44, 45], rows)
-        .expect("valid settings");
+    let engine = NativeEngine::new(model, sampling.clone(), &[40, 41, 42, 43, 44, 45], rows).expect("valid settings");
     engine.generate(prompts, 4).expect("sampled")
 }
 
 fn warm() -> Sampling {
     // Hot enough that responses differ and some end at once.
-    Sampling {
-        temperature: 2.0,
-        max_new_tokens: 80,
-        ..Sampling::default()
-    }
+    Sampling { temperature: 2.0, max_new_tokens: 80, ..Sampling::default() }
 }
 
 /// Log-probabilities at sampling equal those of one full forward pass over prompt and response. Decoding and scoring reduce
@@ -87,66 +59,27 @@ fn decoding_with_a_cache_equals_a_full_forward_pass() {
     let sampling = warm();
     let completions = generate(&model, &prompts, &sampling, 64);
     let mut excluded = vec![0.0_f32; model.config.text.vocab_size];
-    model
-        .config
-        .tokens
-        .prompt_only()
-        .iter()
-        .for_each(|&id| excluded[id as usize] = f32::NEG_INFINITY);
+    model.config.tokens.prompt_only().iter().for_each(|&id| excluded[id as usize] = f32::NEG_INFINITY);
     let excluded = Tensor::<1>::from_floats(excluded.as_slice(), &device);
     let mut longest = 0;
     for (prompt, completions) in prompts.iter().zip(&completions) {
-        let responses: Vec<Vec<u32>> = completions
-            .iter()
-            .map(|completion| completion.tokens.clone())
-            .collect();
+        let responses: Vec<Vec<u32>> = completions.iter().map(|completion| completion.tokens.clone()).collect();
         longest = responses.iter().map(Vec::len).fold(longest, usize::max);
-        let group = TokenGroup {
-            prompt: Some(prompt.tokens.clone()),
-            responses: responses.clone(),
-        };
+        let group = TokenGroup { prompt: Some(prompt.tokens.clone()), responses: responses.clone() };
         let batch = TokenBatch::new(vec![group], prompt.image_features.clone()).expect("valid");
-        let places: Vec<i64> = batch
-            .predicting_places()
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|p| p as i64)
-            .collect();
-        let sampled: Vec<i64> = responses
-            .iter()
-            .flatten()
-            .map(|&id| i64::from(id))
-            .collect();
+        let places: Vec<i64> = batch.predicting_places().into_iter().flatten().flatten().map(|p| p as i64).collect();
+        let sampled: Vec<i64> = responses.iter().flatten().map(|&id| i64::from(id)).collect();
         let count = places.len();
-        let index = |values: Vec<i64>| {
-            Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
-        };
+        let index = |values: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device);
         let logits = model.logits(model.hidden(&batch, None).select(0, index(places)));
-        let scores = log_softmax(
-            (logits + excluded.clone().unsqueeze()) / sampling.temperature,
-            1,
-        );
-        let scores: Vec<f32> = scores
-            .gather(1, index(sampled).unsqueeze_dim(1))
-            .into_data()
-            .try_to_vec()
-            .expect("f32");
-        let at_sampling: Vec<f32> = completions
-            .iter()
-            .flat_map(|completion| completion.log_probs.clone())
-            .collect();
+        let scores = log_softmax((logits + excluded.clone().unsqueeze()) / sampling.temperature, 1);
+        let scores: Vec<f32> = scores.gather(1, index(sampled).unsqueeze_dim(1)).into_data().try_to_vec().expect("f32");
+        let at_sampling: Vec<f32> = completions.iter().flat_map(|completion| completion.log_probs.clone()).collect();
         for (full, cached) in scores.iter().zip(&at_sampling) {
-            assert!(
-                (full - cached).abs() < 3e-5,
-                "{full} in one pass, {cached} at sampling"
-            );
+            assert!((full - cached).abs() < 3e-5, "{full} in one pass, {cached} at sampling");
         }
     }
-    assert!(
-        longest > 64,
-        "some response outgrows the cache's first block"
-    );
+    assert!(longest > 64, "some response outgrows the cache's first block");
 }
 
 /// A response depends on its prompt, its seed and its number alone.
@@ -168,18 +101,9 @@ fn same_seed_same_tokens_whatever_the_batch() {
     let mut reseeded = prompts.clone();
     reseeded[0].seed = 99;
     let reseeded = generate(&model, &reseeded, &warm(), 64);
-    assert_ne!(
-        together[0][0].tokens, reseeded[0][0].tokens,
-        "another seed, another response"
-    );
-    assert_eq!(
-        together[1], reseeded[1],
-        "another prompt's seed changes nothing"
-    );
-    assert_ne!(
-        together[0][0].tokens, together[0][1].tokens,
-        "responses of a group differ"
-    );
+    assert_ne!(together[0][0].tokens, reseeded[0][0].tokens, "another seed, another response");
+    assert_eq!(together[1], reseeded[1], "another prompt's seed changes nothing");
+    assert_ne!(together[0][0].tokens, together[0][1].tokens, "responses of a group differ");
 }
 
 /// A response ends at its first stop token and nowhere else, and never contains a vision token.
@@ -198,13 +122,7 @@ fn responses_end_where_they_should() {
             Finish::Length => assert!(!stop(last) && completion.tokens.len() == 80),
         }
         stopped += usize::from(completion.finish == Finish::Stop);
-        assert!(
-            completion.tokens.iter().all(|token| !model
-                .config
-                .tokens
-                .prompt_only()
-                .contains(token))
-        );
+        assert!(completion.tokens.iter().all(|token| !model.config.tokens.prompt_only().contains(token)));
     }
     assert!(stopped > 0, "the test covers rows that leave");
 }
@@ -213,22 +131,12 @@ fn responses_end_where_they_should() {
 #[test]
 fn vision_tokens_are_never_sampled() {
     let model = model();
-    let hot = Sampling {
-        temperature: 50.0,
-        max_new_tokens: 60,
-        ..Sampling::default()
-    };
+    let hot = Sampling { temperature: 50.0, max_new_tokens: 60, ..Sampling::default() };
     let engine = NativeEngine::new(&model, hot, &[], 256).expect("valid settings");
     let completions = engine.generate(&prompts(&model), 60).expect("sampled");
     // Ten thousand nearly uniform draws from 2 048 tokens would hit one of five tokens about 26 times.
     let forbidden = model.config.tokens.prompt_only();
-    assert!(
-        completions
-            .iter()
-            .flatten()
-            .flat_map(|c| &c.tokens)
-            .all(|token| !forbidden.contains(token))
-    );
+    assert!(completions.iter().flatten().flat_map(|c| &c.tokens).all(|token| !forbidden.contains(token)));
 }
 
 /// A prompt given images it does not place, or the reverse, is refused with both numbers.
@@ -238,9 +146,6 @@ fn mismatched_features_are_refused() {
     let mut broken = prompts(&model);
     broken[0].image_features = None;
     let engine = NativeEngine::new(&model, warm(), &[], 8).expect("valid settings");
-    let message = engine
-        .generate(&broken[..1], 2)
-        .expect_err("features are missing")
-        .to_string();
+    let message = engine.generate(&broken[..1], 2).expect_err("features are missing").to_string();
     assert!(message.contains('6') && message.contains('0'), "{message}");
 }

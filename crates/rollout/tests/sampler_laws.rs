@@ -9,23 +9,14 @@ use rollout::{Sampler, Sampling};
 /// Probabilities after temperature, exclusion, top-k and top-p, by the definition.
 fn distribution(logits: &[f32], sampling: &Sampling, excluded: &[u32]) -> Vec<f64> {
     let allowed = |id: usize| !excluded.contains(&(id as u32));
-    let scaled: Vec<f64> = logits
-        .iter()
-        .map(|&x| f64::from(x) / sampling.temperature)
-        .collect();
+    let scaled: Vec<f64> = logits.iter().map(|&x| f64::from(x) / sampling.temperature).collect();
     let top = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut weight: Vec<f64> = scaled
-        .iter()
-        .enumerate()
-        .map(|(id, x)| if allowed(id) { (x - top).exp() } else { 0.0 })
-        .collect();
+    let mut weight: Vec<f64> =
+        scaled.iter().enumerate().map(|(id, x)| if allowed(id) { (x - top).exp() } else { 0.0 }).collect();
     let mut order: Vec<usize> = (0..weight.len()).collect();
     order.sort_by(|&a, &b| weight[b].total_cmp(&weight[a]));
     if sampling.top_k > 0 {
-        order
-            .iter()
-            .skip(sampling.top_k)
-            .for_each(|&id| weight[id] = 0.0);
+        order.iter().skip(sampling.top_k).for_each(|&id| weight[id] = 0.0);
     }
     let mass: f64 = weight.iter().sum();
     let mut before = 0.0;
@@ -41,15 +32,12 @@ fn distribution(logits: &[f32], sampling: &Sampling, excluded: &[u32]) -> Vec<f6
 }
 
 fn tensor(rows: usize, logits: &[f32], device: &Device) -> Tensor<2> {
-    Tensor::<2>::from_data(TensorData::new(logits.to_vec(), [1, logits.len()]), device)
-        .repeat_dim(0, rows)
+    Tensor::<2>::from_data(TensorData::new(logits.to_vec(), [1, logits.len()]), device).repeat_dim(0, rows)
 }
 
 fn random_logits(seed: u64, count: usize, spread: f32) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    (0..count)
-        .map(|_| spread * (random.random::<f32>() - 0.5))
-        .collect()
+    (0..count).map(|_| spread * (random.random::<f32>() - 0.5)).collect()
 }
 
 /// Sampled frequencies match the distribution. χ² with 40 categories minus one exceeds 86 once in about 20 000 draws of the
@@ -58,19 +46,8 @@ fn random_logits(seed: u64, count: usize, spread: f32) -> Vec<f32> {
 fn frequencies_match_the_distribution() {
     let device = Device::default();
     let logits = random_logits(3, 40, 5.0);
-    for (temperature, top_p, top_k) in [
-        (1.0, 1.0, 0),
-        (0.7, 1.0, 0),
-        (1.3, 0.8, 0),
-        (1.0, 1.0, 12),
-        (0.9, 0.9, 20),
-    ] {
-        let sampling = Sampling {
-            temperature,
-            top_p,
-            top_k,
-            ..Sampling::default()
-        };
+    for (temperature, top_p, top_k) in [(1.0, 1.0, 0), (0.7, 1.0, 0), (1.3, 0.8, 0), (1.0, 1.0, 12), (0.9, 0.9, 20)] {
+        let sampling = Sampling { temperature, top_p, top_k, ..Sampling::default() };
         let expected = distribution(&logits, &sampling, &[5, 17]);
         let sampler = Sampler::new(sampling, logits.len(), &[5, 17], &device);
         let mut random = ChaCha8Rng::seed_from_u64(11);
@@ -80,11 +57,7 @@ fn frequencies_match_the_distribution() {
         for draw in sampler.draw(tensor(draws, &logits, &device), &uniform) {
             counts[draw.token as usize] += 1;
             let log_prob = expected[draw.token as usize].ln();
-            assert!(
-                (f64::from(draw.log_prob) - log_prob).abs() < 1e-4,
-                "{} against {log_prob}",
-                draw.log_prob
-            );
+            assert!((f64::from(draw.log_prob) - log_prob).abs() < 1e-4, "{} against {log_prob}", draw.log_prob);
         }
         let statistic: f64 = expected
             .iter()
@@ -93,17 +66,8 @@ fn frequencies_match_the_distribution() {
             .map(|(&p, &count)| (count as f64 - draws as f64 * p).powi(2) / (draws as f64 * p))
             .sum();
         eprintln!("temperature {temperature}, top-p {top_p}, top-k {top_k}: χ² = {statistic:.1}");
-        assert!(
-            statistic < 86.0,
-            "χ² = {statistic} at temperature {temperature}, top-p {top_p}, top-k {top_k}"
-        );
-        assert!(
-            expected
-                .iter()
-                .zip(&counts)
-                .all(|(&p, &count)| p > 0.0 || count == 0),
-            "a cut token was sampled"
-        );
+        assert!(statistic < 86.0, "χ² = {statistic} at temperature {temperature}, top-p {top_p}, top-k {top_k}");
+        assert!(expected.iter().zip(&counts).all(|(&p, &count)| p > 0.0 || count == 0), "a cut token was sampled");
     }
 }
 
@@ -111,15 +75,7 @@ fn frequencies_match_the_distribution() {
 #[test]
 fn greedy_takes_the_likeliest_allowed_token() {
     let device = Device::default();
-    let sampler = Sampler::new(
-        Sampling {
-            temperature: 0.0,
-            ..Sampling::default()
-        },
-        4,
-        &[3],
-        &device,
-    );
+    let sampler = Sampler::new(Sampling { temperature: 0.0, ..Sampling::default() }, 4, &[3], &device);
     let draw = sampler.draw(tensor(1, &[0.0, 2.0, 1.0, 9.0], &device), &[0.5])[0];
     assert_eq!(draw.token, 1);
     let total: f32 = [0.0_f32, 2.0, 1.0, 9.0].iter().map(|x| x.exp()).sum();

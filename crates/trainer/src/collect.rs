@@ -128,7 +128,12 @@ impl Source<'_> {
         let rollout = &self.config.rollout;
         let engine = NativeEngine::new(policy, rollout.sampling.clone(), &[tokens.eos, tokens.bos], rollout.max_rows)?;
         let completions = engine.generate(&prompts, responses)?;
-        tasks.into_iter().zip(features).zip(completions).map(|((task, features), c)| self.judge(task, features, c)).collect()
+        tasks
+            .into_iter()
+            .zip(features)
+            .zip(completions)
+            .map(|((task, features), c)| self.judge(task, features, c))
+            .collect()
     }
 
     fn judge(

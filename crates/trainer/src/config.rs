@@ -193,8 +193,9 @@ impl TrainConfig {
     }
 
     fn from_table(table: toml::Table, place: String) -> Result<Self, TrainError> {
-        let config: Self =
-            table.try_into().map_err(|error| TrainError::Config { place: place.clone(), reason: format!("{error}") })?;
+        let config: Self = table
+            .try_into()
+            .map_err(|error| TrainError::Config { place: place.clone(), reason: format!("{error}") })?;
         config.validate().map_err(|reason| TrainError::Config { place, reason })?;
         Ok(config)
     }
@@ -204,8 +205,10 @@ impl TrainConfig {
     /// # Errors
     /// If a path is not valid Unicode.
     pub fn to_toml(&self) -> Result<String, TrainError> {
-        toml::to_string_pretty(self)
-            .map_err(|error| TrainError::Config { place: "resolved configuration".to_owned(), reason: error.to_string() })
+        toml::to_string_pretty(self).map_err(|error| TrainError::Config {
+            place: "resolved configuration".to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -278,7 +281,8 @@ mod tests {
 
     #[test]
     fn overrides_reach_every_level() {
-        let overrides = ["update.learning_rate=2e-6", "recipe=grpo", "rollout.sampling.top_p = 0.9", "data.held_out=h.jsonl"];
+        let overrides =
+            ["update.learning_rate=2e-6", "recipe=grpo", "rollout.sampling.top_p = 0.9", "data.held_out=h.jsonl"];
         let changed = config().with_overrides(&overrides.map(str::to_owned)).expect("valid");
         assert_eq!(changed.update.learning_rate, 2e-6);
         assert_eq!(changed.recipe, "grpo");

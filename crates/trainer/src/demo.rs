@@ -11,9 +11,7 @@ use burn::tensor::Device;
 use dataset::{read_json_lines, shapes};
 use serde::Deserialize;
 use vlm_model::processor::Processor;
-use vlm_model::{
-    ExportOptions, ModelConfig, QwenVl, SeededInit, SpecialTokens, TextConfig, VisionConfig, export,
-};
+use vlm_model::{ExportOptions, ModelConfig, QwenVl, SeededInit, SpecialTokens, TextConfig, VisionConfig, export};
 
 use crate::collect::Source;
 use crate::config::{TrainConfig, override_all};
@@ -126,7 +124,10 @@ fn is_of_demo(text: &str) -> bool {
 }
 
 fn settings(overrides: &[String]) -> Result<Settings, TrainError> {
-    let wrong = |error: toml::de::Error| TrainError::Config { place: "configs/demo.toml".to_owned(), reason: error.to_string() };
+    let wrong = |error: toml::de::Error| TrainError::Config {
+        place: "configs/demo.toml".to_owned(),
+        reason: error.to_string(),
+    };
     let mut table: toml::Table = SETTINGS.parse().map_err(wrong)?;
     override_all(&mut table, overrides)?;
     table.try_into().map_err(wrong)

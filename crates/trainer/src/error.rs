@@ -33,7 +33,9 @@ pub enum TrainError {
         source: vlm_model::ModelError,
     },
     /// A prompt longer than allowed.
-    #[error("the prompt of the problem on line {line} has {tokens} tokens, the limit is {limit}; shrink its images or raise data.max_prompt_tokens")]
+    #[error(
+        "the prompt of the problem on line {line} has {tokens} tokens, the limit is {limit}; shrink its images or raise data.max_prompt_tokens"
+    )]
     PromptTooLong {
         /// Line in its file.
         line: usize,

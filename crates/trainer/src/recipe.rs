@@ -226,7 +226,9 @@ mod tests {
     #[test]
     fn unknown_keys_and_bad_numbers_are_refused() {
         let json = vppo().to_json().expect("finite numbers");
-        for (from, to) in [("\"keep\": 0.4", "\"keep\": 1.4"), ("\"low\": 0.2", "\"low\": 1.0"), ("\"keep\"", "\"kept\"")] {
+        for (from, to) in
+            [("\"keep\": 0.4", "\"keep\": 1.4"), ("\"low\": 0.2", "\"low\": 1.0"), ("\"keep\"", "\"kept\"")]
+        {
             assert!(json.contains(from), "{from}");
             assert!(serde_json::from_str::<Recipe>(&json.replacen(from, to, 1)).is_err(), "{to} was accepted");
         }

@@ -131,11 +131,15 @@ impl StepReport {
         let (rows, tokens) = (scored.rows.rows(), scored.rows.tokens());
         let completions = || scored.groups.iter().flat_map(|group| &group.completions);
         let sampling = completions().flat_map(|completion| &completion.log_probs);
-        let gaps: Vec<f64> =
-            host(&scored.clean.log_probs).iter().zip(sampling).map(|(&ours, &theirs)| (ours - f64::from(theirs)).abs()).collect();
-        let flat = scored.groups.iter().filter(|group| {
-            group.verdicts.iter().all(|verdict| verdict.overall == group.verdicts[0].overall)
-        });
+        let gaps: Vec<f64> = host(&scored.clean.log_probs)
+            .iter()
+            .zip(sampling)
+            .map(|(&ours, &theirs)| (ours - f64::from(theirs)).abs())
+            .collect();
+        let flat = scored
+            .groups
+            .iter()
+            .filter(|group| group.verdicts.iter().all(|verdict| verdict.overall == group.verdicts[0].overall));
         let truncated = completions().filter(|completion| completion.finish == rollout::Finish::Length).count();
         let prompts: usize = scored.groups.iter().map(|group| group.task.prompt.ids.len()).sum();
         Self {

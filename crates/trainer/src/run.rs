@@ -120,8 +120,7 @@ impl Trainer {
     /// As for [`evaluate`].
     pub fn validate(&self, problems: &[Problem], done: impl FnMut(usize)) -> Result<Evaluation, TrainError> {
         let policy = self.policy.valid();
-        let source =
-            Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
         evaluate(&source, problems, self.config.schedule.validation_samples, done)
     }
 }

@@ -77,7 +77,8 @@ impl Scorer<'_> {
                 references.push(self.vocabulary.score(reference, &states, &sampled).log_probs);
             }
         }
-        let rows = Ragged::new(groups.iter().flat_map(|group| group.completions.iter().map(|c| c.tokens.len())).collect());
+        let rows =
+            Ragged::new(groups.iter().flat_map(|group| group.completions.iter().map(|c| c.tokens.len())).collect());
         let empty = || Tensor::zeros([0], &self.policy.device());
         let joined = |parts: Vec<Tensor<1>>| if parts.is_empty() { empty() } else { Tensor::cat(parts, 0) };
         let (log_probs, entropy) = clean.into_iter().map(|scores| (scores.log_probs, scores.entropy)).unzip();
@@ -170,15 +171,15 @@ impl Scored {
         )?)
     }
 
-    /// Splits the groups into at most `count` consecutive shares of nearly equal size, one for each optimizer step.
+    /// Splits the groups into at most `count` consecutive shares whose sizes differ by one at most, one for each
+    /// optimizer step.
     #[must_use]
     pub fn optimizer_batches(self, count: usize) -> Vec<Self> {
-        let share = self.groups.len().div_ceil(count.max(1)).max(1);
+        let (total, count) = (self.groups.len(), count.min(self.groups.len()));
         let (mut row, mut token) = (0, 0);
-        let batches: Vec<Self> = self
-            .groups
-            .chunks(share)
-            .map(|groups| {
+        (0..count)
+            .map(|share| {
+                let groups = &self.groups[total * share / count..total * (share + 1) / count];
                 let rows: usize = groups.iter().map(|group| group.completions.len()).sum();
                 let lengths = self.rows.lengths()[row..row + rows].to_vec();
                 let (start, tokens) = (token, lengths.iter().sum::<usize>());
@@ -194,13 +195,18 @@ impl Scored {
                     reference: self.reference.as_ref().map(take),
                 }
             })
-            .collect();
-        batches
+            .collect()
     }
 
     /// The loss's view of `count` rows from `first` on. The log-probabilities are those of the policy that sampled, to be
     /// replaced by the current ones. `weights` holds one weight per row of the whole batch.
-    pub(crate) fn loss_input(&self, first: usize, count: usize, credit: &advantage::Credit, weights: &[f32]) -> LossInput {
+    pub(crate) fn loss_input(
+        &self,
+        first: usize,
+        count: usize,
+        credit: &advantage::Credit,
+        weights: &[f32],
+    ) -> LossInput {
         let device = self.clean.log_probs.device();
         let rows = Ragged::new(self.rows.lengths()[first..first + count].to_vec());
         let start: usize = self.rows.lengths()[..first].iter().sum();
@@ -245,7 +251,8 @@ pub(crate) fn pass(groups: &[Group], pieces: &[Piece], vision: Option<&QwenVl>) 
             model.image_features(&images)
         }
         None => {
-            let known: Vec<Tensor<2>> = pieces.iter().filter_map(|piece| groups[piece.group].features.clone()).collect();
+            let known: Vec<Tensor<2>> =
+                pieces.iter().filter_map(|piece| groups[piece.group].features.clone()).collect();
             (!known.is_empty()).then(|| Tensor::cat(known, 0))
         }
     };
@@ -254,7 +261,8 @@ pub(crate) fn pass(groups: &[Group], pieces: &[Piece], vision: Option<&QwenVl>) 
 
 /// Hidden states the batch's response tokens are predicted from, `[tokens, width]`.
 pub(crate) fn predicting_states(model: &QwenVl, batch: &TokenBatch) -> Tensor<2> {
-    let places: Vec<i64> = batch.predicting_places().into_iter().flatten().flatten().map(|place| place as i64).collect();
+    let places: Vec<i64> =
+        batch.predicting_places().into_iter().flatten().flatten().map(|place| place as i64).collect();
     let count = places.len();
     let hidden = model.hidden(batch, None);
     if count == 0 {
@@ -266,7 +274,8 @@ pub(crate) fn predicting_states(model: &QwenVl, batch: &TokenBatch) -> Tensor<2>
 
 /// The batch's response tokens, packed.
 pub(crate) fn sampled_tokens(batch: &TokenBatch, model: &QwenVl) -> Tensor<1, Int> {
-    let ids: Vec<i64> = batch.groups.iter().flat_map(|g| g.responses.iter().flatten()).map(|&id| i64::from(id)).collect();
+    let ids: Vec<i64> =
+        batch.groups.iter().flat_map(|g| g.responses.iter().flatten()).map(|&id| i64::from(id)).collect();
     let count = ids.len();
     Tensor::from_data(TensorData::new(ids, [count]), &model.device())
 }

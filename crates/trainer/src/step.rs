@@ -57,8 +57,7 @@ impl Trainer {
         let policy = self.policy.valid();
         let step = self.step as u64;
 
-        let source =
-            Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
         let collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
         timings.rollout = clock.elapsed();
 

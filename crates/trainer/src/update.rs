@@ -64,6 +64,25 @@ impl Updater {
         vocabulary: &Vocabulary,
         learning_rate: f64,
     ) -> Result<(QwenVl, UpdateReport), TrainError> {
+        let (gradients, report) = self.gradients(&policy, batch, credit, objective, vocabulary)?;
+        let clipped = gradients.clip(&policy, self.max_gradient_norm);
+        let skipped = !clipped.norm.is_finite();
+        let policy = if skipped { policy } else { self.optimizer.step(learning_rate, policy, clipped.gradient) };
+        Ok((policy, UpdateReport { gradient_norm: clipped.norm, skipped, ..report }))
+    }
+
+    /// The objective's gradient, summed over micro-batches and not yet clipped, and a report without its norm.
+    ///
+    /// # Errors
+    /// If prompts and image features do not fit together.
+    pub fn gradients(
+        &self,
+        policy: &QwenVl,
+        batch: &Scored,
+        credit: &Credit,
+        objective: &Objective,
+        vocabulary: &Vocabulary,
+    ) -> Result<(Gradients, UpdateReport), TrainError> {
         let weights = objective.reduction.weights(batch.rows.lengths());
         let mut gradients = Gradients::default();
         let mut parts = [0.0; 6];
@@ -71,8 +90,8 @@ impl Updater {
         for pieces in micro_batches(&batch.lengths(), self.tokens_per_micro_batch) {
             let rows = pieces.iter().map(|piece| piece.responses.len()).sum();
             let input = batch.loss_input(row, rows, credit, &weights);
-            let vision = (!self.freeze_vision).then_some(&policy);
-            let pass = Pass { policy: &policy, vocabulary, groups: &batch.groups, pieces: &pieces, vision };
+            let vision = (!self.freeze_vision).then_some(policy);
+            let pass = Pass { policy, vocabulary, groups: &batch.groups, pieces: &pieces, vision };
             let share = pass.backward(&mut gradients, |log_probs, rows| {
                 let output = objective.evaluate(&LossInput { log_probs: rows.pad(log_probs), ..input });
                 (output.total, output.parts)
@@ -80,9 +99,7 @@ impl Updater {
             parts.iter_mut().zip(share).for_each(|(sum, part)| *sum += part);
             row += rows;
         }
-        let clipped = gradients.clip(&policy, self.max_gradient_norm);
         let [policy_loss, entropy_proxy, reference_kl, clipped_high, clipped_low, drift] = parts;
-        let skipped = !clipped.norm.is_finite();
         let report = UpdateReport {
             policy_loss,
             entropy_proxy,
@@ -90,11 +107,9 @@ impl Updater {
             clipped_high,
             clipped_low,
             drift,
-            gradient_norm: clipped.norm,
-            skipped,
+            ..UpdateReport::default()
         };
-        let policy = if skipped { policy } else { self.optimizer.step(learning_rate, policy, clipped.gradient) };
-        Ok((policy, report))
+        Ok((gradients, report))
     }
 }
 

@@ -23,9 +23,12 @@ use crate::update::Pass;
 use crate::vocabulary::Vocabulary;
 
 /// Settings of a warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WarmUp {
+    /// Categories of problems that are taught; none means all. The others are left to reinforcement.
+    #[serde(default)]
+    pub categories: Vec<String>,
     /// Most optimizer steps.
     pub max_steps: usize,
     /// Problems in each step.
@@ -66,13 +69,14 @@ impl WarmUp {
         mut show: impl FnMut(WarmUpProgress),
     ) -> Result<(QwenVl, usize), TrainError> {
         let config = source.config;
-        let (checked_problems, taught) = split(problems, self.check_problems)?;
+        let (checked_problems, taught) = self.split(problems)?;
         let vocabulary = Vocabulary::plain(config.update.vocabulary_chunk);
         let update = UpdateConfig { learning_rate: self.learning_rate, ..config.update };
         let mut optimizer = updater(&update).optimizer;
         let mut sampler = Sampler::new(derive(config.seed, Purpose::Teacher, &[]), taught.len())?;
         for step in 0..self.max_steps {
-            let batch: Vec<&Problem> = sampler.next_batch(self.problems_per_step).into_iter().map(|i| taught[i]).collect();
+            let batch: Vec<&Problem> =
+                sampler.next_batch(self.problems_per_step).into_iter().map(|i| taught[i]).collect();
             let groups = batch.iter().map(|problem| teach(problem, source)).collect::<Result<Vec<_>, _>>()?;
             let (gradients, loss) = likelihood(&policy, &groups, &vocabulary, config)?;
             let clipped = gradients.clip(&policy, config.update.max_gradient_norm);
@@ -93,23 +97,31 @@ impl WarmUp {
         }
         Ok((policy, self.max_steps))
     }
-}
 
-/// Problems to look at, kept apart from those that are taught.
-fn split(problems: &[Problem], checked: usize) -> Result<(&[Problem], Vec<&Problem>), TrainError> {
-    let (checked, taught) = problems.split_at(checked.min(problems.len() / 2));
-    let taught: Vec<&Problem> = taught.iter().filter(|problem| problem.teacher.is_some()).collect();
-    if taught.is_empty() {
-        return Err(TrainError::Usage("no problem has a `teacher` text to warm up on; add some or start from a trained model".to_owned()));
+    /// Problems to look at, kept apart from those that are taught.
+    fn split<'a>(&self, problems: &'a [Problem]) -> Result<(&'a [Problem], Vec<&'a Problem>), TrainError> {
+        let (checked, others) = problems.split_at(self.check_problems.min(problems.len() / 2));
+        let in_categories = |problem: &Problem| {
+            self.categories.is_empty()
+                || problem.category.as_ref().is_some_and(|category| self.categories.contains(category))
+        };
+        let taught: Vec<&Problem> =
+            others.iter().filter(|problem| problem.teacher.is_some() && in_categories(problem)).collect();
+        if taught.is_empty() {
+            return Err(TrainError::Usage(
+                "no problem to warm up on has a `teacher` text; add some or start from a trained model".to_owned(),
+            ));
+        }
+        Ok((checked, taught))
     }
-    Ok((checked, taught))
 }
 
 /// A problem whose only response is the teacher's.
 fn teach(problem: &Problem, source: &Source) -> Result<Group, TrainError> {
     let task = prepare(problem, source.processor, &source.policy.config, &source.config.data)?;
     let named = |source| TrainError::Problem { line: problem.line, source };
-    let mut tokens = source.processor.tokenizer.encode(problem.teacher.as_deref().unwrap_or_default()).map_err(named)?;
+    let mut tokens =
+        source.processor.tokenizer.encode(problem.teacher.as_deref().unwrap_or_default()).map_err(named)?;
     tokens.push(source.policy.config.tokens.eos);
     let completion = Completion { tokens, log_probs: Vec::new(), finish: Finish::Stop };
     Ok(Group { task, features: None, completions: vec![completion], texts: Vec::new(), verdicts: Vec::new() })

@@ -9,6 +9,7 @@
 
 mod bicubic;
 mod decode;
+mod jpeg;
 mod patches;
 mod processor;
 mod smart_resize;

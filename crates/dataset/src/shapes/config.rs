@@ -29,6 +29,9 @@ pub struct ShapesConfig {
     pub min_shapes: usize,
     /// Most shapes in a scene, 2 to 5 and not below `min_shapes`.
     pub max_shapes: usize,
+    /// Smallest and largest radius, in percent of the image's shorter side: 10 to 30. Far enough apart that one shape can be
+    /// clearly the largest (a ratio of 1.35), and small enough that all shapes find room.
+    pub radius: [u32; 2],
     /// Colours to choose from, two or more, none twice.
     pub colors: Vec<Color>,
     /// Kinds of shapes to choose from, two or more, none twice.
@@ -46,6 +49,7 @@ impl Default for ShapesConfig {
             sides: vec![112, 140, 168],
             min_shapes: 2,
             max_shapes: 5,
+            radius: [10, 20],
             colors: Color::ALL.to_vec(),
             kinds: ShapeKind::ALL.to_vec(),
             categories: Category::ALL.to_vec(),
@@ -69,6 +73,9 @@ impl ShapesConfig {
         demand(self.min_shapes > 0, "min_shapes", self.min_shapes, "at least 1")?;
         let met = (self.min_shapes.max(2)..=MOST_SHAPES).contains(&self.max_shapes);
         demand(met, "max_shapes", self.max_shapes, "2 to 5 and not below `min_shapes`")?;
+        let [smallest, largest] = self.radius;
+        let met = smallest >= 10 && largest <= 30 && 100 * largest >= 140 * smallest;
+        demand(met, "radius", smallest as usize, "10 to 30 percent, the largest at least 1.4 times the smallest")?;
         let met = self.colors.len() >= 2 && !repeats(&self.colors);
         demand(met, "colors", self.colors.len(), "a list of two colors or more, none twice")?;
         let met = self.kinds.len() >= 2 && !repeats(&self.kinds);

@@ -182,7 +182,7 @@ impl Scene {
             color: *config.colors.choose(rng)?,
             x: 0,
             y: 0,
-            radius: rng.random_range(side.div_ceil(10)..=side / 5),
+            radius: rng.random_range((side * config.radius[0]).div_ceil(100)..=side * config.radius[1] / 100),
         };
         let margin = (shape.reach() + GAP).ceil() as u32;
         (0..PLACE_TRIES).find_map(|_| {

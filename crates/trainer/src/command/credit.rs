@@ -46,12 +46,14 @@ impl Credit {
         let algorithm = Recipe::find(&self.recipe)?.build();
         let device = trainer::device(&self.device)?;
         for (index, line) in stdin().lock().lines().enumerate() {
-            let line = line.map_err(|source| TrainError::File { action: "read", path: "standard input".into(), source })?;
+            let line =
+                line.map_err(|source| TrainError::File { action: "read", path: "standard input".into(), source })?;
             if line.trim().is_empty() {
                 continue;
             }
             let place = || format!("line {}", index + 1);
-            let batch: Batch = serde_json::from_str(&line).map_err(|source| TrainError::Json { place: place(), source })?;
+            let batch: Batch =
+                serde_json::from_str(&line).map_err(|source| TrainError::Json { place: place(), source })?;
             let assigned = assign(&algorithm, batch, &device)
                 .map_err(|error| TrainError::Usage(format!("{}: {error}", place())))?;
             print(&serde_json::to_string(&assigned).map_err(|source| TrainError::Json { place: place(), source })?);
@@ -92,7 +94,11 @@ fn assign(algorithm: &Algorithm, batch: Batch, device: &Device) -> Result<Assign
 /// Packs ragged dependencies, zeros where there is no image, and says which responses have one.
 fn packed(dependency: Vec<Option<Vec<f32>>>, rows: &Ragged) -> Result<(Vec<f32>, Vec<bool>), TrainError> {
     if dependency.len() != rows.rows() {
-        return Err(TrainError::Usage(format!("{} rows of dependency for {} responses", dependency.len(), rows.rows())));
+        return Err(TrainError::Usage(format!(
+            "{} rows of dependency for {} responses",
+            dependency.len(),
+            rows.rows()
+        )));
     }
     let visual = dependency.iter().map(Option::is_some).collect();
     let mut values = Vec::with_capacity(rows.tokens());

@@ -3,8 +3,8 @@
 use burn::tensor::{Int, Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use dependency::{
-    Blur, BuiltInDivergence, BuiltInPerturbation, Contrast, DependencyMetric as _, Divergence, ForwardKl, GaussianNoise,
-    Metric, PatchBlackout, Perturbation as _, SampledK3, SolidFill, View, VisualDependency,
+    Blur, BuiltInDivergence, BuiltInPerturbation, Contrast, DependencyMetric as _, Divergence, ForwardKl,
+    GaussianNoise, Metric, PatchBlackout, Perturbation as _, SampledK3, SolidFill, View, VisualDependency,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -96,7 +96,8 @@ impl Score {
     fn metric(&self) -> Result<Option<Metric>, TrainError> {
         let metric = Recipe::find(&self.recipe)?.dependency;
         let Some(name) = self.contrast else { return Ok(metric) };
-        let of_recipe = metric.as_ref().and_then(|metric| metric.contrasts().first()).map(|contrast| contrast.divergence);
+        let of_recipe =
+            metric.as_ref().and_then(|metric| metric.contrasts().first()).map(|contrast| contrast.divergence);
         let divergence = of_recipe.unwrap_or(BuiltInDivergence::SampledK3(SampledK3::default()));
         let name_text = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         let contrast = Contrast { name: name_text, view: name.view(), divergence };
@@ -141,9 +142,10 @@ fn score(asked: &Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Re
             View::Perturbed(perturbation) => {
                 let mut random = ChaCha8Rng::seed_from_u64(seed);
                 random.set_stream(index as u64);
-                let patches = asked.images.iter().map(|image| {
-                    asked.processor.image.patches(&perturbation.apply(image, &mut random))
-                });
+                let patches = asked
+                    .images
+                    .iter()
+                    .map(|image| asked.processor.image.patches(&perturbation.apply(image, &mut random)));
                 let patches: Vec<ImagePatches> = patches.collect::<Result<_, _>>()?;
                 batch(asked.prompt.clone(), model.image_features(&patches.iter().collect::<Vec<_>>()))?
             }

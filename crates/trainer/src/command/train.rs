@@ -43,7 +43,8 @@ impl Train {
         match &self.config {
             Some(path) => {
                 let config = TrainConfig::read(path, &overrides)?;
-                let trainer = if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
+                let trainer =
+                    if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
                 train(trainer)
             }
             None if self.model.is_some() && !self.resume => Err(TrainError::Usage(
@@ -51,7 +52,11 @@ impl Train {
             )),
             None => {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
-                if self.resume { train(Trainer::resume(&output, &overrides)?) } else { demonstrate(&output, &overrides) }
+                if self.resume {
+                    train(Trainer::resume(&output, &overrides)?)
+                } else {
+                    demonstrate(&output, &overrides)
+                }
             }
         }
     }
@@ -127,7 +132,12 @@ fn show(bar: &mut ProgressBar, progress: &Progress) {
             bar.set_message(format!("loss {:.3}", progress.loss));
             if let Some(checked) = progress.checked {
                 bar.suspend(|| {
-                    tracing::info!("warm-up step {}: loss {:.3}, accuracy {}", progress.step, progress.loss, percent(&checked));
+                    tracing::info!(
+                        "warm-up step {}: loss {:.3}, accuracy {}",
+                        progress.step,
+                        progress.loss,
+                        percent(&checked)
+                    );
                 });
             }
         }

@@ -1,0 +1,7 @@
+//! The program as people and scripts run it: files and standard input in, JSON out, exit status and messages on mistakes.
+
+mod credit;
+mod generate;
+mod program;
+mod score;
+mod train;

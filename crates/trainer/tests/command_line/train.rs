@@ -1,0 +1,79 @@
+use std::path::Path;
+
+use burn::tensor::Device;
+use dataset::shapes::{self, ShapesConfig};
+use trainer::{Recipe, vppo};
+
+use crate::program::{Ended, device_name, sightline};
+
+/// Writes a model, problems, a recipe that trains on every group, and a configuration of short steps.
+fn configuration(folder: &Path) -> String {
+    trainer::demo::untrained(&folder.join("model"), 4, &Device::default()).expect("a writable folder");
+    let shapes = ShapesConfig {
+        train: 4,
+        held_out: 2,
+        sides: vec![56],
+        min_shapes: 1,
+        max_shapes: 2,
+        ..ShapesConfig::default()
+    };
+    shapes::write(&shapes, &folder.join("problems")).expect("a writable folder");
+    let recipe = Recipe { name: "unfiltered".to_owned(), accuracy_band: None, ..vppo() };
+    std::fs::write(folder.join("recipe.json"), recipe.to_json().expect("finite numbers")).expect("a writable folder");
+    let path = |name: &str| folder.join(name).display().to_string();
+    let text = format!(
+        "model = {:?}\noutput = {:?}\nrecipe = {:?}\n\
+         [data]\ntrain = {:?}\nheld_out = {:?}\n\
+         [rollout]\nprompts_per_step = 2\nresponses = 2\nsampling = {{ max_new_tokens = 5 }}\n\
+         [update]\nlearning_rate = 1e-3\n\
+         [schedule]\nsteps = 3\nsave_every = 1\nvalidation_samples = 1\n",
+        path("model"),
+        path("unused"),
+        path("recipe.json"),
+        path("problems/train.jsonl"),
+        path("problems/held_out.jsonl"),
+    );
+    std::fs::write(folder.join("run.toml"), text).expect("a writable folder");
+    path("run.toml")
+}
+
+/// A run that is ended after one step and resumed by another process arrives where an undisturbed one does.
+#[test]
+fn another_process_goes_on_where_one_ended() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = configuration(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    let train = |output: &str, more: &[&str]| -> Ended {
+        let (output, device) = (path(output).display().to_string(), device_name());
+        let arguments = ["train", "--config", &config, "--output", &output, "--device", &device];
+        sightline(&[&arguments, more].concat(), "")
+    };
+    let straight = train("straight", &[]).output();
+    assert!(straight.contains("held-out accuracy") && straight.contains("checkpoints"), "{straight}");
+    train("broken", &["schedule.steps=1"]).output();
+    train("broken", &["schedule.steps=3"]).fails_with("--resume");
+    train("broken", &["--resume", "schedule.steps=3"]).output();
+    let weights = |run: &str, step: usize| {
+        std::fs::read(path(run).join(format!("checkpoints/step-{step}/model.safetensors"))).expect("a checkpoint")
+    };
+    assert!(weights("broken", 3) == weights("straight", 3), "the same weights, bit for bit");
+    assert!(weights("straight", 2) != weights("straight", 3), "every step changes them");
+    let metrics = std::fs::read_to_string(path("broken").join("metrics.jsonl")).expect("metrics were written");
+    let steps = metrics.lines().filter(|line| line.contains("actor/lr")).count();
+    assert_eq!(steps, 3, "{metrics}");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let nowhere = folder.path().join("nowhere").display().to_string();
+    sightline(&["train", "--config", &nowhere], "").fails_with("nowhere");
+    sightline(&["train", "--resume", "--output", &nowhere], "").fails_with("no complete checkpoint");
+    sightline(&["train", "--model", &nowhere], "").fails_with("--config");
+    let config = folder.path().join("run.toml");
+    std::fs::write(&config, "model = \"m\"\noutput = \"o\"\n[data]\ntrain = \"t\"\n").expect("a writable folder");
+    let config = config.display().to_string();
+    sightline(&["train", "--config", &config, "update.learning_rat=1"], "").fails_with("learning_rat");
+    sightline(&["train", "--config", &config, "rollout.responses=0"], "").fails_with("rollout.responses is 0");
+    sightline(&["train", "--config", &config, "--recipe", "vpo"], "").fails_with("grpo, dapo, vppo");
+}

@@ -1,0 +1,140 @@
+//! The clipped surrogate with its reductions, and the reference KL.
+
+use advantage::{Credit, Estimator, Grpo};
+use burn::optim::GradientsParams;
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor, TensorData};
+use trainer::{ClipRange, ClippedSurrogate, KlEstimator, Objective, Reduction, ReferenceKl, UpdateConfig, Vocabulary};
+use vlm_model::{TokenBatch, TokenGroup};
+
+use crate::fixtures::{Batch, ByName, Recorded, assert_close, assert_gradients, norm, notes, number, updater};
+
+fn objective(high: f64, dual: Option<f64>, reduction: Reduction) -> Objective {
+    let clip = ClipRange::new(0.2, high).expect("a valid range");
+    Objective { surrogate: ClippedSurrogate { clip, dual }, reduction, entropy_penalty: 0.0, reference_kl: None }
+}
+
+/// Group-normalized advantages, which the recording has too.
+fn credit(batch: &Batch) -> Credit {
+    let scored = batch.scored("old_logprobs", None);
+    let evidence = scored.evidence().expect("no empty group");
+    let credit = advantage::assign(&Estimator::Grpo(Grpo::default()), &[], &evidence).expect("two groups of four");
+    let first_tokens: Vec<f64> = credit.advantage.clone().narrow(1, 0, 1).into_data().iter::<f64>().collect();
+    let recorded = batch.recorded.values("advantages/grpo_std_ddof1_eps1e-6");
+    assert_close("group-normalized advantages", &first_tokens, recorded, 1e-6);
+    credit
+}
+
+/// Loss, all gradient norms and some gradients of four variants, each cut into passes in another way.
+#[test]
+fn clipped_surrogates_agree() {
+    let batch = Batch::load();
+    let credit = credit(&batch);
+    let scored = batch.scored("old_logprobs", None);
+    let (losses, recorded) = (notes("grpo"), Recorded::open("grpo"));
+    let cases = [
+        ("grpo_token", objective(0.2, Some(3.0), Reduction::TokenMean), usize::MAX, true),
+        ("grpo_seq", objective(0.2, Some(3.0), Reduction::SequenceMean), 150, true),
+        ("dapo_token_0.28", objective(0.28, Some(3.0), Reduction::TokenMean), 100, false),
+        ("no_dual", objective(0.2, None, Reduction::TokenMean), 1, false),
+    ];
+    for (name, objective, tokens, has_gradients) in cases {
+        let updater = updater(UpdateConfig::default(), tokens);
+        let (gradients, report) = updater
+            .gradients(&batch.policy, &scored, &credit, &objective, &Vocabulary::plain(50))
+            .expect("the batch fits together");
+        let expected = &losses["losses"][name];
+        assert_close(&format!("{name}: loss"), &[report.policy_loss], &[number(&expected["loss"])], 1e-5);
+
+        let clipped = gradients.clip(&batch.policy, f64::INFINITY);
+        let global = number(&expected["grad_global_norm"]);
+        assert_close(&format!("{name}: gradient norm over all"), &[clipped.norm / global], &[1.0], 1e-4);
+        let ours = ByName::gradients(&batch.policy, &clipped.gradient);
+        let norms = expected["grad_norm"].as_object().expect("norms by name");
+        assert_eq!(ours.len(), norms.len(), "every parameter has a gradient");
+        for (parameter, expected) in norms {
+            let (ours, expected) = (norm(&ours[parameter]), number(expected));
+            assert!((ours - expected).abs() <= 1e-4 * expected, "{name}: {parameter} {ours}, recorded {expected}");
+        }
+        if has_gradients {
+            assert_gradients(name, &ours, recorded.under(&format!("{name}/")));
+        }
+    }
+}
+
+/// Clipping scales the gradient of all parameters together, to exactly the limit.
+#[test]
+fn the_global_norm_is_clipped() {
+    let batch = Batch::load();
+    let credit = credit(&batch);
+    let scored = batch.scored("old_logprobs", None);
+    let objective = objective(0.2, Some(3.0), Reduction::TokenMean);
+    let clipped = |limit: f64| {
+        let (gradients, _) = updater(UpdateConfig::default(), usize::MAX)
+            .gradients(&batch.policy, &scored, &credit, &objective, &Vocabulary::plain(1024))
+            .expect("the batch fits together");
+        gradients.clip(&batch.policy, limit)
+    };
+    let (whole, half) = (clipped(f64::INFINITY), clipped(4.0));
+    let recorded = number(&notes("grpo")["losses"]["grpo_token"]["grad_global_norm"]);
+    assert!((whole.norm - recorded).abs() <= 1e-4 * recorded && whole.norm == half.norm, "the norm before clipping");
+    let whole_by_name = ByName::gradients(&batch.policy, &whole.gradient);
+    let scale = 4.0 / whole.norm;
+    for (name, values) in ByName::gradients(&batch.policy, &half.gradient) {
+        for (clipped, whole) in values.iter().zip(&whole_by_name[&name]) {
+            assert!((clipped - scale * whole).abs() <= 1e-6 * whole.abs() + 1e-12, "{name}: {clipped} of {whole}");
+        }
+    }
+}
+
+/// Surrogate plus 0.01 · k3 − 0.001 · entropy. The entropy of the whole distribution is no part of our objective, so its
+/// gradient is taken here by plain autodiff and added.
+#[test]
+fn reference_kl_agrees() {
+    let batch = Batch::load();
+    let credit = credit(&batch);
+    let scored = batch.scored("old_logprobs", None);
+    let batch_notes = notes("rl_batch");
+    let expected = &notes("grpo")["losses"]["grpo_token_kl3_0.01_entropy_0.001"];
+    for (estimator, recorded) in
+        [(KlEstimator::K1, "kl(k1)"), (KlEstimator::K2, "mse(k2)"), (KlEstimator::K3, "low_var_kl(k3)")]
+    {
+        for (reduction, means) in [(Reduction::TokenMean, "kl_token_mean"), (Reduction::SequenceMean, "kl_seq_mean")] {
+            let reference_kl = Some(ReferenceKl { estimator, coefficient: 0.01 });
+            let objective = Objective { reference_kl, ..objective(0.2, Some(3.0), reduction) };
+            let (gradients, report) = updater(UpdateConfig::default(), 120)
+                .gradients(&batch.policy, &scored, &credit, &objective, &Vocabulary::plain(64))
+                .expect("the batch fits together");
+            let value = number(&batch_notes[means][recorded]);
+            assert_close(&format!("{means} {recorded}"), &[report.reference_kl], &[value], 1e-5);
+            if estimator != KlEstimator::K3 || reduction != Reduction::TokenMean {
+                continue;
+            }
+            let entropy = number(&batch_notes["entropy_token_mean"]);
+            let total = report.policy_loss + 0.01 * report.reference_kl - 0.001 * entropy;
+            assert_close("loss with k3 and entropy", &[total], &[number(&expected["loss"])], 1e-5);
+            let clipped = gradients.clip(&batch.policy, f64::INFINITY);
+            let mut ours = ByName::gradients(&batch.policy, &clipped.gradient);
+            for (name, values) in entropy_gradient(&batch) {
+                ours.get_mut(&name).expect("a gradient").iter_mut().zip(values).for_each(|(x, e)| *x -= 0.001 * e);
+            }
+            assert_gradients("k3 and entropy", &ours, Recorded::open("grpo").under("grpo_token_kl3_entropy/"));
+        }
+    }
+}
+
+/// Gradient of the mean entropy of the predictions, by name.
+fn entropy_gradient(batch: &Batch) -> std::collections::HashMap<String, Vec<f64>> {
+    let policy = &batch.policy;
+    let images: Vec<_> = batch.groups.iter().flat_map(|group| &group.task.patches).collect();
+    let groups = batch.groups.iter().map(|group| TokenGroup {
+        prompt: Some(group.task.prompt.clone()),
+        responses: group.completions.iter().map(|completion| completion.tokens.clone()).collect(),
+    });
+    let tokens = TokenBatch::new(groups.collect(), policy.image_features(&images)).expect("a feature per placeholder");
+    let places: Vec<i64> = tokens.predicting_places().into_iter().flatten().flatten().map(|p| p as i64).collect();
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [batch.rows.tokens()]), &policy.device());
+    let scores = log_softmax(policy.logits(policy.hidden(&tokens, None).select(0, places)), 1);
+    let entropy = (scores.clone().exp() * scores).sum_dim(1).neg().mean();
+    ByName::gradients(policy, &GradientsParams::from_grads(entropy.backward(), policy))
+}

@@ -1,0 +1,5 @@
+//! Whole runs of a few steps with a small untrained model: what they leave on disk, and how they go on.
+
+mod resume;
+mod steps;
+mod workspace;

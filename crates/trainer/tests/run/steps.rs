@@ -1,0 +1,159 @@
+//! Single steps of a run: rollouts, filters, reference policies and validation.
+
+use advantage::{AdvantageEstimator, CreditError, Evidence};
+use burn::module::{Module as _, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use trainer::{KlEstimator, Objective, Recipe, ReferenceKl, TrainConfig, Trainer, dapo, grpo, vppo};
+use vlm_model::QwenVl;
+
+use crate::workspace::{EveryOther, Workspace};
+
+/// The bits of all parameters, one after another.
+fn bits(model: &QwenVl) -> Vec<u32> {
+    struct Bits(Vec<u32>);
+    impl ModuleVisitor for Bits {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.extend(param.val().into_data().iter::<f32>().map(f32::to_bits));
+        }
+    }
+    let mut bits = Bits(Vec::new());
+    model.visit(&mut bits);
+    bits.0
+}
+
+/// Log-probabilities seen at sampling, token by token behind a cache, are those recomputed for training in one pass.
+#[test]
+fn rollout_and_training_agree() {
+    let workspace = Workspace::new();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/checkpoints/tiny-tied-f32-saved");
+    for (name, temperature) in [("one", 1.0), ("low", 0.7), ("high", 1.3)] {
+        let mut config = workspace.config(name, "grpo");
+        config.model = fixture.into();
+        config.rollout.sampling.temperature = temperature;
+        config.rollout.sampling.max_new_tokens = 24;
+        let report = Trainer::start(config).expect("starts").step().expect("a step");
+        eprintln!("temperature {temperature}: largest gap {:.2e}, mean {:.2e}", report.gap_max, report.gap_mean);
+        assert!(report.gap_max <= 3e-5, "gap of {:.2e} at temperature {temperature}", report.gap_max);
+        assert!(report.gap_mean > 0.0 && report.gap_mean <= report.gap_max, "it is measured");
+        assert!(report.entropy > 0.1 && report.kept_groups == 2 && report.response_length > 1.0);
+    }
+}
+
+/// A band that no group passes makes a step without an update, not an error; every number of its report is one.
+#[test]
+fn a_band_can_filter_everything() {
+    let workspace = Workspace::new();
+    for recipe in ["dapo", "vppo"] {
+        let mut trainer = Trainer::start(workspace.config(recipe, recipe)).expect("starts");
+        let before = bits(&trainer.policy);
+        let report = trainer.step().expect("not an error");
+        assert_eq!((report.kept_groups, report.sampled_groups), (0, 4), "two rounds of two");
+        assert_eq!((report.gradient_norm, report.policy_loss, report.skipped_updates), (0.0, 0.0, 0));
+        assert_eq!((report.step, trainer.step), (1, 1));
+        assert_eq!(bits(&trainer.policy), before);
+        assert!(trainer.updater.optimizer.to_record().is_empty());
+        let line = serde_json::to_value(&report).expect("a JSON object");
+        let numbers = line.as_object().expect("an object");
+        assert!(
+            numbers.len() > 20 && numbers.values().all(|value| value.as_f64().is_some_and(f64::is_finite)),
+            "{line}"
+        );
+    }
+}
+
+/// An advantage that is not a number spoils a step's update and nothing else.
+#[test]
+fn steps_that_are_not_finite_are_counted_and_skipped() {
+    struct Broken;
+    impl AdvantageEstimator for Broken {
+        fn estimate(&self, evidence: &Evidence) -> Result<Tensor<2>, CreditError> {
+            Ok(evidence.response().clone().float() * f32::NAN)
+        }
+    }
+    let workspace = Workspace::new();
+    let mut trainer = Trainer::start(workspace.config("run", "grpo")).expect("starts");
+    let before = bits(&trainer.policy);
+    trainer.algorithm.estimator = Box::new(Broken);
+    let report = trainer.step().expect("not an error");
+    assert_eq!((report.skipped_updates, report.gradient_norm), (2, 0.0), "both optimizer steps");
+    assert_eq!(bits(&trainer.policy), before);
+    trainer.algorithm.estimator = Box::new(EveryOther);
+    let report = trainer.step().expect("a step");
+    assert!(report.skipped_updates == 0 && report.gradient_norm > 0.0);
+    assert_ne!(bits(&trainer.policy), before);
+}
+
+/// The k3 pull towards the policy the run began with is zero at first and grows as the policy moves away.
+#[test]
+fn a_reference_policy_is_pulled_towards() {
+    let workspace = Workspace::new();
+    let divergences = |coefficient: f64| {
+        let reference_kl = Some(ReferenceKl { estimator: KlEstimator::K3, coefficient });
+        let objective = Objective { reference_kl, ..grpo().objective };
+        let name = format!("grpo-k3-{coefficient}");
+        let recipe = workspace.recipe(&Recipe { name: name.clone(), objective, ..grpo() });
+        let mut config = workspace.config(&name, &recipe);
+        config.update.updates_per_step = 1;
+        let mut trainer = Trainer::start(config).expect("starts");
+        trainer.algorithm.estimator = Box::new(EveryOther);
+        (0..4).map(|_| trainer.step().expect("a step").reference_kl).collect::<Vec<f64>>()
+    };
+    let (weak, strong) = (divergences(1e-6), divergences(5.0));
+    eprintln!("reference KL over four steps: weak pull {weak:?}, strong pull {strong:?}");
+    assert!(weak[0].abs() < 1e-9 && strong[0].abs() < 1e-9, "policy and reference begin alike");
+    assert!(weak[1] > 1e-4 && weak[3] > weak[1]);
+    assert!(strong[3] < 0.7 * weak[3], "the pull holds the policy back");
+}
+
+/// The same seed makes the same step, another one another.
+#[test]
+fn steps_are_reproducible() {
+    let workspace = Workspace::new();
+    let recipe = workspace.recipe(&Recipe { name: "unfiltered".to_owned(), accuracy_band: None, ..vppo() });
+    let after = |output: &str, change: fn(&mut TrainConfig)| {
+        let mut config = workspace.config(output, &recipe);
+        change(&mut config);
+        let mut trainer = Trainer::start(config).expect("starts");
+        trainer.algorithm.estimator = Box::new(EveryOther);
+        trainer.step().expect("a step");
+        bits(&trainer.policy)
+    };
+    let first = after("first", |_| {});
+    assert_eq!(after("again", |_| {}), first);
+    assert_ne!(after("seed", |config| config.seed = 12), first);
+    assert_ne!(after("rate", |config| config.update.warmup_steps = 10), first, "the learning rate rises from zero");
+}
+
+/// Only the policy's own distribution is sampled and scored: DAPO and GRPO measure no dependency, VPPO does.
+#[test]
+fn reports_say_what_was_measured() {
+    let workspace = Workspace::new();
+    let report = |recipe: Recipe| {
+        let recipe = Recipe { accuracy_band: None, name: format!("{}-unfiltered", recipe.name), ..recipe };
+        let name = workspace.recipe(&recipe);
+        let mut trainer = Trainer::start(workspace.config(&recipe.name, &name)).expect("starts");
+        trainer.algorithm.estimator = Box::new(EveryOther);
+        trainer.step().expect("a step")
+    };
+    let (plain, visual) = (report(dapo()), report(vppo()));
+    assert!(plain.dependency.is_none() && plain.selected == 1.0 && plain.advantage == 1.0, "{plain:?}");
+    assert!(visual.dependency.is_some_and(|dependency| dependency > 0.0), "{visual:?}");
+    // Responses of at most seven tokens keep 40 %, rounded up; factors of the advantages average one per response.
+    assert!((0.4..0.7).contains(&visual.selected), "{visual:?}");
+    assert!(visual.advantage != 1.0 && (visual.advantage - 1.0).abs() < 0.3, "{visual:?}");
+    assert_eq!((plain.reward, plain.accuracy, plain.sampled_groups), (visual.reward, visual.accuracy, 2));
+    assert!(visual.tokens > 2 * 20 && visual.throughput > 0.0 && visual.step_seconds >= visual.update_seconds);
+}
+
+/// The held-out problems are answered after the last step.
+#[test]
+fn runs_end_with_a_validation() {
+    let workspace = Workspace::new();
+    let mut config = workspace.config("run", "grpo");
+    config.data.held_out = Some(workspace.path("problems/held_out.jsonl"));
+    config.schedule.validation_samples = 2;
+    let mut trainer = Trainer::start(config).expect("starts");
+    let evaluation = trainer.run(&mut []).expect("runs").expect("there are held-out problems");
+    assert_eq!((evaluation.problems, evaluation.samples, evaluation.sums.count), (3, 2, 6));
+    assert!((0.0..=1.0).contains(&evaluation.accuracy));
+}

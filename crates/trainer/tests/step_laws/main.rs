@@ -1,0 +1,6 @@
+//! What a scoring pass and an optimizer step must not depend on, on ragged groups under the VPPO recipe with the small
+//! recorded checkpoint.
+
+mod batch;
+mod micro_batches;
+mod updates;
