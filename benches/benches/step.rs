@@ -2,8 +2,6 @@
 //!
 //! The ratio between recipes is the figure to quote; absolute times depend on the machine.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
-
 use std::path::Path;
 
 use criterion::{Criterion, criterion_group, criterion_main};

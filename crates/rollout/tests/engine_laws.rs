@@ -22,7 +22,7 @@ fn prompts(model: &QwenVl) -> Vec<RolloutPrompt> {
         let grids: Vec<PatchGrid> = grid.into_iter().collect();
         ids.extend(std::iter::repeat_n(tokens.image_pad, grids.iter().map(PatchGrid::tokens).sum()));
         ids.push(tokens.vision_end);
-        let ids = if grids.is_empty() { text.try_to_vec() } else { [&ids, text].concat() };
+        let ids = if grids.is_empty() { text.to_vec() } else { [&ids, text].concat() };
         let image = grids.first().map(|&grid| {
             let pixels =
                 (0..grid.patches() * 1176).map(|i| ((i * 37 + seed as usize) % 101) as f32 / 50.0 - 1.0).collect();

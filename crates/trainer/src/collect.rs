@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use dataset::{Problem, Sampler};
 use reward::{Reward, Verdict};
-use rollout::{Completion, NativeEngine, RolloutPrompt};
+use rollout::{Completion, Finish, NativeEngine, RolloutPrompt};
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
 
@@ -144,7 +144,11 @@ impl Source<'_> {
     ) -> Result<Group, TrainError> {
         let text = |completion: &Completion| self.processor.tokenizer.decode(&completion.tokens, true);
         let texts: Vec<String> = completions.iter().map(text).collect::<Result<_, _>>()?;
-        let verdicts = texts.iter().map(|text| self.reward.judge(text, &task.truth)).collect();
+        let judged = |(completion, text): (&Completion, &String)| {
+            let truncated = completion.finish == Finish::Length && !self.config.rollout.judge_truncated;
+            if truncated { Verdict::default() } else { self.reward.judge(text, &task.truth) }
+        };
+        let verdicts = completions.iter().zip(&texts).map(judged).collect();
         Ok(Group { task, features, completions, texts, verdicts })
     }
 }

@@ -6,7 +6,7 @@ mod question;
 mod score;
 mod train;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -57,13 +57,15 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the place where errors reach the person")]
 fn report(error: &TrainError) {
     eprintln!("error: {error}");
 }
 
 /// Writes a line of results to standard output.
-#[expect(clippy::print_stdout, reason = "results are what standard output is for")]
-fn print(line: &str) {
-    println!("{line}");
+///
+/// # Errors
+/// If standard output is closed or full.
+fn print(line: &str) -> Result<(), TrainError> {
+    let written = writeln!(std::io::stdout().lock(), "{line}");
+    written.map_err(|source| TrainError::File { action: "write to", path: "standard output".into(), source })
 }

@@ -70,6 +70,9 @@ pub struct RolloutConfig {
     pub max_rounds: usize,
     /// Responses written side by side.
     pub max_rows: usize,
+    /// Whether a response that was cut at the length limit is judged like any other, as in the released code. If not, it
+    /// earns nothing, and the policy learns to stop.
+    pub judge_truncated: bool,
     /// Temperature, filters and length limit.
     pub sampling: Sampling,
 }
@@ -137,7 +140,7 @@ const fn default_prompt_tokens() -> usize {
 impl Default for RolloutConfig {
     fn default() -> Self {
         let sampling = Sampling { max_new_tokens: 2048, top_p: 0.99, ..Sampling::default() };
-        Self { prompts_per_step: 128, responses: 8, max_rounds: 8, max_rows: 64, sampling }
+        Self { prompts_per_step: 128, responses: 8, max_rounds: 8, max_rows: 64, judge_truncated: true, sampling }
     }
 }
 

@@ -15,6 +15,8 @@ use vlm_model::{ExportOptions, ModelConfig, QwenVl, SeededInit, SpecialTokens, T
 
 use crate::collect::Source;
 use crate::config::{TrainConfig, override_all};
+use crate::recipe::Recipe;
+use crate::run::CONFIG_FILE;
 use crate::step::trainable;
 use crate::warm_up::{WarmUp, WarmUpProgress};
 use crate::{TrainError, device};
@@ -91,14 +93,22 @@ pub enum Progress {
 pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progress)) -> Result<TrainConfig, TrainError> {
     let (of_demo, of_run): (Vec<String>, Vec<String>) = overrides.iter().cloned().partition(|text| is_of_demo(text));
     let settings = settings(&of_demo)?;
-    if output.exists() && fs::read_dir(output).map_err(TrainError::file("list", output))?.next().is_some() {
+    if output.join(CONFIG_FILE).exists() {
         return Err(TrainError::RunExists { folder: output.to_owned() });
     }
     let Settings { seed, shapes, model, warm_up, train } = settings;
     let mut config = train_config(output, seed, train)?.with_overrides(&of_run)?;
+    Recipe::find(&config.recipe)?;
     let seed = config.seed;
 
-    let problems = output.join("problems");
+    let (problems, checkpoint) = (output.join("problems"), output.join("warm-model"));
+    config.model.clone_from(&checkpoint);
+    // Left over from a preparation that was interrupted.
+    for folder in [&problems, &checkpoint] {
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(TrainError::file("remove", folder))?;
+        }
+    }
     let shapes = shapes::ShapesConfig { seed, ..shapes };
     let files = shapes::write(&shapes, &problems)?;
     config.data.train = files.train;
@@ -106,7 +116,6 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
     show(Progress::Problems { train: shapes.train, held_out: shapes.held_out });
 
     let device = device(&config.device)?;
-    let checkpoint = output.join("warm-model");
     let processor = write_processor(&checkpoint)?;
     let model_config = model_config(&model, &processor)?;
     let model = QwenVl::build(&model_config, &mut SeededInit { seed }, &device.clone().autodiff())?;
@@ -114,7 +123,6 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
 
     let policy = warm(model, &warm_up, &config, &processor, show)?;
     export(&policy, None, &checkpoint, ExportOptions::default())?;
-    config.model = checkpoint;
     Ok(config)
 }
 

@@ -15,7 +15,8 @@ use crate::recipe::Recipe;
 use crate::step::{Trainer, trainable, updater, vocabulary};
 use crate::{TrainError, checkpoint, device};
 
-const CONFIG_FILE: &str = "config.toml";
+/// Says that a folder holds a run.
+pub(crate) const CONFIG_FILE: &str = "config.toml";
 const RECIPE_FILE: &str = "recipe.json";
 
 impl Trainer {

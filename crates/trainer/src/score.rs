@@ -185,7 +185,7 @@ impl Scored {
                 let (start, tokens) = (token, lengths.iter().sum::<usize>());
                 row += rows;
                 token += tokens;
-                let take = |x: &Tensor<1>| x.clone().narrow(0, start, tokens);
+                let take = |x: &Tensor<1>| part_of(x, start, tokens);
                 Self {
                     groups: groups.to_vec(),
                     rows: Ragged::new(lengths),
@@ -210,7 +210,7 @@ impl Scored {
         let device = self.clean.log_probs.device();
         let rows = Ragged::new(self.rows.lengths()[first..first + count].to_vec());
         let start: usize = self.rows.lengths()[..first].iter().sum();
-        let take = |x: &Tensor<1>| rows.pad(x.clone().narrow(0, start, rows.tokens()));
+        let take = |x: &Tensor<1>| rows.pad(part_of(x, start, rows.tokens()));
         let cut = |x: &Tensor<2>| x.clone().narrow(0, first, count).narrow(1, 0, rows.longest());
         let weight = TensorData::new(weights[first..first + count].to_vec(), [count, 1]);
         let old_log_probs = take(&self.clean.log_probs);
@@ -224,6 +224,11 @@ impl Scored {
             weight: Tensor::from_data(weight, &device),
         }
     }
+}
+
+/// Some consecutive elements, maybe none.
+fn part_of(x: &Tensor<1>, start: usize, count: usize) -> Tensor<1> {
+    if count == 0 { Tensor::zeros([0], &x.device()) } else { x.clone().narrow(0, start, count) }
 }
 
 fn lengths_of(groups: &[Group]) -> Vec<GroupLengths> {
@@ -264,12 +269,11 @@ pub(crate) fn predicting_states(model: &QwenVl, batch: &TokenBatch) -> Tensor<2>
     let places: Vec<i64> =
         batch.predicting_places().into_iter().flatten().flatten().map(|place| place as i64).collect();
     let count = places.len();
-    let hidden = model.hidden(batch, None);
     if count == 0 {
-        return hidden.narrow(0, 0, 0);
+        return Tensor::zeros([0, model.config.text.hidden_size], &model.device());
     }
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &hidden.device());
-    hidden.select(0, places)
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &model.device());
+    model.hidden(batch, None).select(0, places)
 }
 
 /// The batch's response tokens, packed.

@@ -95,7 +95,7 @@ impl LayerCache {
     /// - `keys`, `values`: `[key heads, rows, 1, head width]`
     /// - returns two `[key heads, rows, own tokens, head width]`
     pub(crate) fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        let own = self.own.take().map_or_else(|| OwnTokens::empty(&keys), |own| own.with_room());
+        let own = self.own.take().map_or_else(|| OwnTokens::empty(&keys), OwnTokens::with_room);
         let own = self.own.insert(own);
         let place = own.length..own.length + 1;
         own.keys.inplace(|all| all.slice_assign(s![.., .., place.clone(), ..], keys));

@@ -35,6 +35,14 @@ pub enum ModelError {
     },
 
     // Images.
+    /// A file that is not a usable image.
+    #[error("image {}: {source}", path.display())]
+    ImageFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
     /// The bytes are not an image that can be decoded.
     #[error("cannot decode the image: {0}")]
     DecodeImage(#[from] image::ImageError),

@@ -81,7 +81,7 @@ impl<'a> Builder<'a> {
     /// Builds a child module under `name`.
     pub(crate) fn child<T>(
         &mut self,
-        name: impl ToString,
+        name: impl std::fmt::Display,
         build: impl FnOnce(&mut Self) -> Result<T, ModelError>,
     ) -> Result<T, ModelError> {
         self.path.push(name.to_string());

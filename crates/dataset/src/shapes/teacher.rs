@@ -12,7 +12,7 @@ pub fn explain(question: &Question, scene: &Scene) -> Option<String> {
     let mut shapes: Vec<&Shape> = scene.shapes.iter().collect();
     match question {
         Question::Most(Superlative::Largest, _) => {
-            shapes.sort_by_key(|shape| (u32::MAX - shape.radius, shape.x, shape.y))
+            shapes.sort_by_key(|shape| (u32::MAX - shape.radius, shape.x, shape.y));
         }
         Question::Most(Superlative::Smallest, _) => shapes.sort_by_key(|shape| (shape.radius, shape.x, shape.y)),
         Question::Most(Superlative::Outermost(Side::Above | Side::Below), _)

@@ -56,7 +56,7 @@ impl Credit {
                 serde_json::from_str(&line).map_err(|source| TrainError::Json { place: place(), source })?;
             let assigned = assign(&algorithm, batch, &device)
                 .map_err(|error| TrainError::Usage(format!("{}: {error}", place())))?;
-            print(&serde_json::to_string(&assigned).map_err(|source| TrainError::Json { place: place(), source })?);
+            print(&serde_json::to_string(&assigned).map_err(|source| TrainError::Json { place: place(), source })?)?;
         }
         Ok(())
     }

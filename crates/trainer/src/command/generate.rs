@@ -14,10 +14,10 @@ pub(crate) struct Generate {
     #[command(flatten)]
     question: Question,
     /// Divides the logits; 0 takes the likeliest token
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     temperature: f64,
     /// Keep the smallest set of tokens with this share of the probability
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     top_p: f64,
     /// Keep this many of the likeliest tokens; 0 keeps all
     #[arg(long, default_value_t = 0)]
@@ -61,9 +61,9 @@ impl Generate {
                     "finish": finish,
                     "text": text,
                 });
-                print(&object.to_string());
+                print(&object.to_string())?;
             } else {
-                print(&text);
+                print(&text)?;
             }
         }
         Ok(())

@@ -85,9 +85,9 @@ impl Score {
         let scores = score(&asked, ids, metric.as_ref(), self.seed)?;
         if self.json {
             let text = serde_json::to_string(&scores);
-            print(&text.map_err(|source| TrainError::Json { place: "scores".to_owned(), source })?);
+            print(&text.map_err(|source| TrainError::Json { place: "scores".to_owned(), source })?)?;
         } else {
-            scores.table().iter().for_each(|line| print(line));
+            scores.table().iter().try_for_each(|line| print(line))?;
         }
         Ok(())
     }

@@ -82,9 +82,9 @@ fn train(mut trainer: Trainer) -> Result<(), TrainError> {
         vec![Box::new(MetricsFile::open(&output)?), Box::<Console>::default()];
     let last = trainer.run(&mut observers)?;
     if let Some(evaluation) = last {
-        print(&format!("held-out accuracy: {}", percent(&evaluation)));
+        print(&format!("held-out accuracy: {}", percent(&evaluation)))?;
     }
-    print(&format!("checkpoints: {}", output.join("checkpoints").display()));
+    print(&format!("checkpoints: {}", output.join("checkpoints").display()))?;
     Ok(())
 }
 
@@ -110,11 +110,11 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     };
     let error = before.standard_error.hypot(after.standard_error);
     let gain = after.accuracy - before.accuracy;
-    print(&format!("held-out accuracy after the warm-up:      {}", percent(&before)));
-    print(&format!("held-out accuracy after {steps} steps of {recipe}: {}", percent(&after)));
-    print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)));
-    print(&format!("time: {:.0} s, of which {:.0} s warm-up", clock.elapsed().as_secs_f64(), warm.as_secs_f64()));
-    print(&format!("checkpoint: {}", trainer::newest(output)?.display()));
+    print(&format!("held-out accuracy after the warm-up:      {}", percent(&before)))?;
+    print(&format!("held-out accuracy after {steps} steps of {recipe}: {}", percent(&after)))?;
+    print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)))?;
+    print(&format!("time: {:.0} s, of which {:.0} s warm-up", clock.elapsed().as_secs_f64(), warm.as_secs_f64()))?;
+    print(&format!("checkpoint: {}", trainer::newest(output)?.display()))?;
     Ok(())
 }
 

@@ -56,7 +56,7 @@ fn a_seed_stands_for_an_answer() {
 #[test]
 fn mistakes_are_explained() {
     generate(&["--top-p", "0"]).fails_with("top_p");
-    generate(&["--temperature", "-1"]).fails_with("temperature");
+    generate(&["--temperature=-1"]).fails_with("temperature");
     generate(&["--max-new-tokens", "0"]).fails_with("max_new_tokens");
     generate(&["--image", "/no/such/picture.png"]).fails_with("/no/such/picture.png");
     sightline(&["generate", "--model", "/no/such/model", "--prompt", "x"], "").fails_with("/no/such/model");

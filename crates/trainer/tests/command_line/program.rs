@@ -20,12 +20,13 @@ impl Ended {
         self.output
     }
 
-    /// Standard error of a run that must have failed, in one line that names `word`.
+    /// Fails unless the run failed with a message that names `word`.
     #[track_caller]
     pub(crate) fn fails_with(&self, word: &str) {
         assert!(!self.success, "the program succeeded: {}", self.output);
-        let last = self.errors.lines().last().unwrap_or_default();
-        assert!(last.starts_with("error: ") && last.contains(word), "`{word}` expected in: {}", self.errors);
+        let message = self.errors.split_once("error: ").map_or("", |(_, message)| message);
+        assert!(message.contains(word), "`{word}` expected in: {}", self.errors);
+        assert!(!self.errors.contains("panicked"), "the program panicked: {}", self.errors);
     }
 }
 

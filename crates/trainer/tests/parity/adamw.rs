@@ -17,7 +17,7 @@ use crate::fixtures::{Batch, ByName, Recorded, assert_close, notes, number, rela
 /// Adam divides each element's gradient by its own size, so an element whose gradient is no larger than its rounding error
 /// may go anywhere. A bias of the keys moves all of a query's scores nearly alike and has hardly a gradient, hence 1e-2 for it.
 /// Moments are sums of gradients and differ as they do; burn computes 1 − 0.999 in f32, which is off by 4.7e-5, hence 2e-4 for
-/// the second.
+/// the second. Losses follow the parameters: 1e-4, relative.
 #[test]
 fn three_steps_agree() {
     let (batch, recorded, notes) = (Batch::load(), Recorded::open("adamw"), notes("adamw"));
@@ -37,14 +37,15 @@ fn three_steps_agree() {
         policy = next;
         assert_eq!((report.policy_loss, report.skipped), (0.0, false), "every gate is closed");
         let (loss, norm) = (number(&expected["loss_before"]), number(&expected["global_norm_before_clip"]));
-        assert_close(&format!("loss before step {}", index + 1), &[report.entropy_proxy], &[loss], 2e-5 * loss);
+        assert_close(&format!("loss before step {}", index + 1), &[report.entropy_proxy], &[loss], 1e-4 * loss);
         let what = format!("gradient norm of step {}, relative", index + 1);
         assert_close(&what, &[report.gradient_norm / norm], &[1.0], 1e-4);
         compare_parameters(&recorded, &format!("step{}/", index + 1), &start, &ByName::parameters(&policy));
     }
     let (_, report) =
         updater.gradients(&policy, &scored, &credit, &objective, &vocabulary).expect("the batch fits together");
-    assert_close("loss after step 3", &[report.entropy_proxy], &[number(&notes["loss_after_3"])], 1e-5);
+    let loss = number(&notes["loss_after_3"]);
+    assert_close("loss after step 3", &[report.entropy_proxy], &[loss], 1e-4 * loss);
     compare_moments(&recorded, &updater, &policy);
 }
 

@@ -18,9 +18,9 @@ use crate::ModelError;
 pub enum Transparency {
     /// Alpha is ignored and the stored colors are taken as they are, as transformers 4, verl and EasyR1 do
     /// (Pillow's `convert("RGB")`).
-    #[default]
     Drop,
     /// The image is laid on white, as transformers 5 and qwen-vl-utils do.
+    #[default]
     White,
 }
 
@@ -55,7 +55,7 @@ pub struct Decoding {
 }
 
 impl Default for Decoding {
-    /// Alpha dropped, rotation applied, and Pillow's own limit against decompression bombs (178 956 970 pixels).
+    /// Alpha laid on white and rotation applied as transformers 5 does, and Pillow's own limit against decompression bombs (178 956 970 pixels).
     fn default() -> Self {
         Self { transparency: Transparency::default(), orientation: ExifOrientation::default(), max_pixels: 178_956_970 }
     }
@@ -65,10 +65,10 @@ impl Decoding {
     /// Decodes the file at `path`.
     ///
     /// # Errors
-    /// As [`Self::bytes`], and when the file cannot be read.
+    /// As [`Self::bytes`], and when the file cannot be read; both name the file.
     pub fn file(&self, path: &Path) -> Result<RgbImage, ModelError> {
         let bytes = std::fs::read(path).map_err(|source| ModelError::ReadFile { path: path.into(), source })?;
-        self.bytes(&bytes)
+        self.bytes(&bytes).map_err(|source| ModelError::ImageFile { path: path.into(), source: Box::new(source) })
     }
 
     /// Decodes the content of an image file; its format is found by its first bytes.

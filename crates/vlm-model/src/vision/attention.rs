@@ -41,7 +41,7 @@ impl VisionAttention {
         let qkv = self.qkv.forward(x).reshape([patches, 3, self.heads, head]);
         let part = |index: usize| qkv.clone().narrow(1, index, 1).reshape([patches, self.heads, head]);
         let (query, key, value) = (rotate(part(0), cos, sin), rotate(part(1), cos, sin), part(2));
-        self.proj.forward(segments.attend(query, key, value))
+        self.proj.forward(segments.attend(&query, &key, &value))
     }
 }
 
@@ -90,7 +90,7 @@ impl Segments {
     /// # Shapes
     /// - `query`, `key`, `value`: `[patches, heads, head width]`
     /// - returns `[patches, heads · head width]`
-    fn attend(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<2> {
+    fn attend(&self, query: &Tensor<3>, key: &Tensor<3>, value: &Tensor<3>) -> Tensor<2> {
         let [_, heads, head] = query.dims();
         let outputs = self
             .classes
@@ -104,7 +104,7 @@ impl Segments {
                     x.reshape([*runs, *length, heads, head]).swap_dims(1, 2)
                 };
                 let options = AttentionModuleOptions::default();
-                let output = attention(batched(&query), batched(&key), batched(&value), None, None, options);
+                let output = attention(batched(query), batched(key), batched(value), None, None, options);
                 output.swap_dims(1, 2).reshape([runs * length, heads * head])
             })
             .collect();
