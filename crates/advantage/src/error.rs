@@ -27,7 +27,7 @@ pub enum CreditError {
         group: usize,
     },
     /// A group of one cannot be compared with itself, and the estimator was told to refuse it.
-    #[error("group {group} has one response; sample more, or set `group-of-one` to \"zero\"")]
+    #[error("group {group} has one response; sample more, or set `group_of_one` to \"zero\"")]
     GroupOfOne {
         /// Index of the group.
         group: usize,

@@ -35,6 +35,9 @@ const PROCESSOR_FILES: [(&str, &[u8]); 6] = [
     ("chat_template.json", include_bytes!("../assets/tokenizer/chat_template.json")),
 ];
 
+/// Folder of the small checkpoint after its warm-up.
+const WARM_MODEL: &str = "warm-model";
+
 /// Rows of the small embedding: the tokenizer's 437 tokens, rounded up.
 const VOCABULARY: usize = 448;
 
@@ -86,44 +89,61 @@ pub enum Progress {
     WarmUp(WarmUpProgress),
 }
 
-/// Prepares everything in `output` and returns the configuration of the reinforcement run that follows.
+/// Prepares everything in `output` and returns the configuration of the reinforcement run that follows. An override
+/// `model=DIR` takes that checkpoint as it is instead of building and warming up a small one.
 ///
 /// # Errors
-/// If the folder already holds a demonstration or cannot be written, or an override is malformed.
+/// If the folder already holds a run or cannot be written, or an override is malformed.
 pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progress)) -> Result<TrainConfig, TrainError> {
     let (of_demo, of_run): (Vec<String>, Vec<String>) = overrides.iter().cloned().partition(|text| is_of_demo(text));
     let settings = settings(&of_demo)?;
     if output.join(CONFIG_FILE).exists() {
         return Err(TrainError::RunExists { folder: output.to_owned() });
     }
-    let Settings { seed, shapes, model, warm_up, train } = settings;
-    let mut config = train_config(output, seed, train)?.with_overrides(&of_run)?;
+    let mut config = train_config(output, settings.seed, settings.train.clone())?.with_overrides(&of_run)?;
     Recipe::find(&config.recipe)?;
-    let seed = config.seed;
 
-    let (problems, checkpoint) = (output.join("problems"), output.join("warm-model"));
-    config.model.clone_from(&checkpoint);
-    // Left over from a preparation that was interrupted.
-    for folder in [&problems, &checkpoint] {
-        if folder.exists() {
-            fs::remove_dir_all(folder).map_err(TrainError::file("remove", folder))?;
-        }
-    }
-    let shapes = shapes::ShapesConfig { seed, ..shapes };
+    let problems = fresh(output, "problems")?;
+    let shapes = shapes::ShapesConfig { seed: config.seed, ..settings.shapes.clone() };
     let files = shapes::write(&shapes, &problems)?;
     config.data.train = files.train;
     config.data.held_out = Some(files.held_out);
     show(Progress::Problems { train: shapes.train, held_out: shapes.held_out });
 
-    let device = device(&config.device)?;
-    let processor = write_processor(&checkpoint)?;
-    let model_config = model_config(&model, &processor)?;
-    let model = QwenVl::build(&model_config, &mut SeededInit { seed }, &device.clone().autodiff())?;
-    show(Progress::Model { parameters: model.num_params(), warm_up_steps: warm_up.max_steps });
-
-    let policy = warm(model, &warm_up, &config, &processor, show)?;
-    export(&policy, None, &checkpoint, ExportOptions::default())?;
+    if config.model == output.join(WARM_MODEL) {
+        build_and_warm(&settings, &config, &fresh(output, WARM_MODEL)?, show)?;
+    }
     Ok(config)
+}
+
+/// A folder of the demonstration's own, without what an interrupted preparation left in it.
+fn fresh(output: &Path, name: &str) -> Result<PathBuf, TrainError> {
+    let folder = output.join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(TrainError::file("remove", &folder))?;
+    }
+    Ok(folder)
+}
+
+/// Builds the small model from its seed, warms it up and writes it to `folder`.
+fn build_and_warm(
+    settings: &Settings,
+    config: &TrainConfig,
+    folder: &Path,
+    mut show: impl FnMut(Progress),
+) -> Result<(), TrainError> {
+    let device = device(&config.device)?.autodiff();
+    let processor = write_processor(folder)?;
+    let shape = model_config(&settings.model, &processor)?;
+    let model = QwenVl::build(&shape, &mut SeededInit { seed: config.seed }, &device)?;
+    show(Progress::Model { parameters: model.num_params(), warm_up_steps: settings.warm_up.max_steps });
+
+    let problems = read_json_lines(&config.data.train)?;
+    let policy = trainable(model, &config.update);
+    let frozen = policy.valid();
+    let source = Source { policy: &frozen, processor: &processor, reward: &config.reward, config };
+    let (policy, _) = settings.warm_up.run(policy, &problems, &source, |progress| show(Progress::WarmUp(progress)))?;
+    Ok(export(&policy.valid(), None, folder, ExportOptions::default())?)
 }
 
 /// Whether an override is for the problems, the model's shape or the warm-up; all others are for the run.
@@ -146,28 +166,13 @@ fn train_config(output: &Path, seed: u64, mut train: toml::Table) -> Result<Trai
     let path = |path: PathBuf| toml::Value::String(path.display().to_string());
     let seed = i64::try_from(seed).unwrap_or(i64::MAX);
     train.insert("seed".to_owned(), seed.into());
-    train.insert("model".to_owned(), path(output.join("warm-model")));
+    train.insert("model".to_owned(), path(output.join(WARM_MODEL)));
     train.insert("output".to_owned(), path(output.to_owned()));
     let data = toml::Table::from_iter([("train".to_owned(), path(output.join("problems/train.jsonl")))]);
     train.insert("data".to_owned(), data.into());
     train
         .try_into()
         .map_err(|error| TrainError::Config { place: "configs/demo.toml".to_owned(), reason: error.to_string() })
-}
-
-fn warm(
-    model: QwenVl,
-    warm_up: &WarmUp,
-    config: &TrainConfig,
-    processor: &Processor,
-    mut show: impl FnMut(Progress),
-) -> Result<QwenVl, TrainError> {
-    let problems = read_json_lines(&config.data.train)?;
-    let policy = trainable(model, &config.update);
-    let frozen = policy.valid();
-    let source = Source { policy: &frozen, processor, reward: &config.reward, config };
-    let (policy, _) = warm_up.run(policy, &problems, &source, |progress| show(Progress::WarmUp(progress)))?;
-    Ok(policy.valid())
 }
 
 fn write_processor(folder: &Path) -> Result<Processor, TrainError> {

@@ -177,9 +177,11 @@ impl Scored {
     pub fn optimizer_batches(self, count: usize) -> Vec<Self> {
         let (total, count) = (self.groups.len(), count.min(self.groups.len()));
         let (mut row, mut token) = (0, 0);
+        let mut rest = self.groups.into_iter();
         (0..count)
             .map(|share| {
-                let groups = &self.groups[total * share / count..total * (share + 1) / count];
+                let size = total * (share + 1) / count - total * share / count;
+                let groups: Vec<Group> = rest.by_ref().take(size).collect();
                 let rows: usize = groups.iter().map(|group| group.completions.len()).sum();
                 let lengths = self.rows.lengths()[row..row + rows].to_vec();
                 let (start, tokens) = (token, lengths.iter().sum::<usize>());
@@ -187,7 +189,7 @@ impl Scored {
                 token += tokens;
                 let take = |x: &Tensor<1>| part_of(x, start, tokens);
                 Self {
-                    groups: groups.to_vec(),
+                    groups,
                     rows: Ragged::new(lengths),
                     clean: TokenScores { log_probs: take(&self.clean.log_probs), entropy: take(&self.clean.entropy) },
                     contrasts: Vec::new(),

@@ -58,7 +58,7 @@ impl Trainer {
         let step = self.step as u64;
 
         let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
-        let collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
+        let mut collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
         timings.rollout = clock.elapsed();
 
         let scorer = Scorer {
@@ -70,7 +70,7 @@ impl Trainer {
             tokens_per_micro_batch: self.updater.tokens_per_micro_batch,
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
-        let scored = scorer.score(collected.groups.clone())?;
+        let scored = scorer.score(std::mem::take(&mut collected.groups))?;
         timings.score = clock.elapsed() - timings.rollout;
 
         let mut report = StepReport::new(self.step + 1, &collected, &scored);

@@ -134,7 +134,7 @@ struct RawText {
     rope_parameters: Option<RawRope>,
     max_position_embeddings: Option<usize>,
     bos_token_id: Option<u32>,
-    eos_token_id: Option<u32>,
+    eos_token_id: Option<OneOrMany>,
     tie_word_embeddings: Option<bool>,
     #[serde(default)]
     use_sliding_window: bool,
@@ -155,7 +155,24 @@ struct RawTop {
     vision_end_token_id: u32,
     vision_token_id: u32,
     bos_token_id: Option<u32>,
-    eos_token_id: Option<u32>,
+    eos_token_id: Option<OneOrMany>,
+}
+
+/// A token id, or a list of them of which the first counts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl OneOrMany {
+    fn first(&self) -> Option<u32> {
+        match self {
+            Self::One(id) => Some(*id),
+            Self::Many(ids) => ids.first().copied(),
+        }
+    }
 }
 
 impl ModelConfig {
@@ -206,7 +223,11 @@ impl ModelConfig {
             vision: top.vision_config,
             tokens: SpecialTokens {
                 bos: text.bos_token_id.or(top.bos_token_id).ok_or_else(|| missing("bos_token_id"))?,
-                eos: text.eos_token_id.or(top.eos_token_id).ok_or_else(|| missing("eos_token_id"))?,
+                eos: text
+                    .eos_token_id
+                    .or(top.eos_token_id)
+                    .and_then(|ids| ids.first())
+                    .ok_or_else(|| missing("eos_token_id"))?,
                 vision_start: top.vision_start_token_id,
                 vision_end: top.vision_end_token_id,
                 vision_pad: top.vision_token_id,

@@ -14,7 +14,7 @@ use crate::{AdvantageEstimator, CreditError, Evidence, GroupOfOne};
 /// Understanding R1-Zero-Like Training, arXiv:2503.20783, section 3.2. Its other half, dividing the loss by a constant length,
 /// belongs to the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct DrGrpo {
     /// What a prompt with a single response gets.
     pub group_of_one: GroupOfOne,

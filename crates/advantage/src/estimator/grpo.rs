@@ -14,7 +14,7 @@ use crate::{AdvantageEstimator, CreditError, Evidence, GroupOfOne, Positive};
 /// DeepSeekMath, arXiv:2402.03300, section 4.1.2; epsilon and the sample deviation as in the released VPPO code
 /// (`verl/trainer/core_algos.py`, arXiv:2510.09285).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Grpo {
     /// Added to the deviation, in units of the reward.
     pub epsilon: Positive,

@@ -13,7 +13,7 @@ use crate::{AdvantageEstimator, CreditError, Evidence, GroupOfOne};
 /// # Source
 /// Back to Basics, arXiv:2402.14740, the leave-one-out baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Rloo {
     /// What a prompt with a single response gets.
     pub group_of_one: GroupOfOne,

@@ -21,7 +21,7 @@ const EPSILON: f64 = 1e-8;
 /// # Source
 /// PGPO, arXiv:2604.01840, equations 4 to 8; the defaults are its best setting.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct PerceptionGate {
     /// Rescaled score from which a token is boosted (the paper's tau).
     pub threshold: Fraction,

@@ -19,7 +19,7 @@ use crate::{Credit, CreditError, CreditShaper, Evidence, Fraction};
 /// The released code sorts unstably, so that ties fall at random, and counts in f32, which for some shares keeps one token
 /// more. It also filters responses without an image, all of whose tokens are equally (not at all) dependent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct TokenFilter {
     /// Share of tokens kept per response, rounded up. The paper's best value is 0.4.
     pub keep: Fraction,

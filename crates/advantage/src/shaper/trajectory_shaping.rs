@@ -24,7 +24,7 @@ const SMALLEST_RANGE: f64 = 1e-6;
 /// The released code takes the extremes over one device's mini-batch and the mean over each micro-batch, so that its
 /// gradient depends on the micro-batch size. Here both are taken over the whole batch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrajectoryShaping {
     /// Factor of the least dependent response.
     pub floor: Fraction,

@@ -190,7 +190,7 @@ fn recipes_name_components() {
             ceiling: Ceiling::Fixed(AtLeastOne::literal(1.2)),
         })
     );
-    let grpo: Estimator = serde_json::from_str(r#"{"kind": "grpo", "group-of-one": "refuse"}"#).expect("an estimator");
+    let grpo: Estimator = serde_json::from_str(r#"{"kind": "grpo", "group_of_one": "refuse"}"#).expect("an estimator");
     assert_eq!(grpo, Estimator::Grpo(Grpo { group_of_one: GroupOfOne::Refuse, ..Grpo::default() }));
     for wrong in [
         r#"{"kind": "token-filter", "keep": 1.5}"#,

@@ -16,7 +16,7 @@ use crate::Positive;
 /// VPPO, arXiv:2510.09285, appendix B, with the clamps of its released code (`verl/workers/actor/dp_actor.py`, where it goes by
 /// "low-variance KL"); PGPO, arXiv:2604.01840, appendix A.1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct SampledK3 {
     /// `d` is taken into `-difference_clamp..=difference_clamp` (nats).
     pub difference_clamp: Positive,

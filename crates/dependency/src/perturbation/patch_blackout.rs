@@ -18,7 +18,7 @@ use crate::Fraction;
 /// VPPO, arXiv:2510.09285, table 11 and the released `perc_utils.py` (which draws from an unseeded generator). The cells are
 /// those of a vision encoder only if the image is not resized afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct PatchBlackout {
     /// Side of a cell (pixels).
     pub patch: NonZeroU32,

@@ -14,7 +14,7 @@ use super::print;
 /// Arguments of `train`.
 #[derive(Args)]
 pub(crate) struct Train {
-    /// Configuration file (TOML); without it and --model, the embedded demonstration runs
+    /// Configuration file (TOML); without it, the embedded demonstration runs
     #[arg(long)]
     config: Option<PathBuf>,
     /// Settings to override, such as `update.learning_rate=2e-6`
@@ -23,7 +23,7 @@ pub(crate) struct Train {
     /// Recipe: a built-in name or a file
     #[arg(long)]
     recipe: Option<String>,
-    /// Checkpoint folder to start from
+    /// Checkpoint folder to start from; in the demonstration, instead of a small model built for it
     #[arg(long)]
     model: Option<PathBuf>,
     /// Folder of the run [default: as configured, or runs/demo]
@@ -47,9 +47,6 @@ impl Train {
                     if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
                 train(trainer)
             }
-            None if self.model.is_some() && !self.resume => Err(TrainError::Usage(
-                "--model needs --config with the data to train on; or leave out both for the demonstration".to_owned(),
-            )),
             None => {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
                 if self.resume {

@@ -1,6 +1,6 @@
 //! Three optimizer steps.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use advantage::Credit;
 use burn::module::{Module as _, ModuleVisitor, Param};
@@ -52,8 +52,8 @@ fn three_steps_agree() {
 fn compare_parameters(
     recorded: &Recorded,
     prefix: &str,
-    start: &HashMap<String, Vec<f64>>,
-    ours: &HashMap<String, Vec<f64>>,
+    start: &BTreeMap<String, Vec<f64>>,
+    ours: &BTreeMap<String, Vec<f64>>,
 ) {
     for (name, theirs) in recorded.under(prefix) {
         let value = relative_difference(&ours[name], theirs);
@@ -89,11 +89,11 @@ fn compare_moments(recorded: &Recorded, updater: &Updater, policy: &QwenVl) {
 #[derive(Default)]
 struct Ids {
     path: Vec<String>,
-    found: HashMap<String, u64>,
+    found: BTreeMap<String, u64>,
 }
 
 impl Ids {
-    fn of(model: &QwenVl) -> HashMap<String, u64> {
+    fn of(model: &QwenVl) -> BTreeMap<String, u64> {
         let mut visitor = Self::default();
         model.visit(&mut visitor);
         visitor.found

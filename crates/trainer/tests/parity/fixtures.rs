@@ -1,6 +1,6 @@
 //! The recorded batch as the trainer's own values, and how results are compared with recordings.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::module::{Module as _, ModuleVisitor, Param};
@@ -34,7 +34,7 @@ pub(crate) fn number(value: &Value) -> f64 {
 }
 
 /// A file of recorded tensors.
-pub(crate) struct Recorded(HashMap<String, (Vec<usize>, Vec<f64>)>);
+pub(crate) struct Recorded(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
 
 impl Recorded {
     pub(crate) fn open(name: &str) -> Self {
@@ -160,20 +160,20 @@ pub(crate) fn updater(config: UpdateConfig, tokens_per_micro_batch: usize) -> Up
 pub(crate) struct ByName<'a> {
     gradients: Option<&'a GradientsParams>,
     path: Vec<String>,
-    found: HashMap<String, Vec<f64>>,
+    found: BTreeMap<String, Vec<f64>>,
 }
 
 impl<'a> ByName<'a> {
-    pub(crate) fn parameters(model: &QwenVl) -> HashMap<String, Vec<f64>> {
+    pub(crate) fn parameters(model: &QwenVl) -> BTreeMap<String, Vec<f64>> {
         Self::visit(model, None)
     }
 
-    pub(crate) fn gradients(model: &QwenVl, gradients: &'a GradientsParams) -> HashMap<String, Vec<f64>> {
+    pub(crate) fn gradients(model: &QwenVl, gradients: &'a GradientsParams) -> BTreeMap<String, Vec<f64>> {
         Self::visit(model, Some(gradients))
     }
 
-    fn visit(model: &QwenVl, gradients: Option<&'a GradientsParams>) -> HashMap<String, Vec<f64>> {
-        let mut visitor = ByName { gradients, path: Vec::new(), found: HashMap::new() };
+    fn visit(model: &QwenVl, gradients: Option<&'a GradientsParams>) -> BTreeMap<String, Vec<f64>> {
+        let mut visitor = ByName { gradients, path: Vec::new(), found: BTreeMap::new() };
         model.visit(&mut visitor);
         visitor.found
     }
@@ -226,7 +226,7 @@ pub(crate) fn assert_close(what: &str, ours: &[f64], theirs: &[f64], tolerance: 
 #[track_caller]
 pub(crate) fn assert_gradients<'a>(
     what: &str,
-    ours: &HashMap<String, Vec<f64>>,
+    ours: &BTreeMap<String, Vec<f64>>,
     theirs: impl Iterator<Item = (&'a str, &'a [f64])>,
 ) {
     let (mut worst, mut count) = (0.0_f64, 0);

@@ -124,7 +124,7 @@ fn reference_kl_agrees() {
 }
 
 /// Gradient of the mean entropy of the predictions, by name.
-fn entropy_gradient(batch: &Batch) -> std::collections::HashMap<String, Vec<f64>> {
+fn entropy_gradient(batch: &Batch) -> std::collections::BTreeMap<String, Vec<f64>> {
     let policy = &batch.policy;
     let images: Vec<_> = batch.groups.iter().flat_map(|group| &group.task.patches).collect();
     let groups = batch.groups.iter().map(|group| TokenGroup {

@@ -89,13 +89,13 @@ fn groups(policy: &QwenVl, processor: &Processor) -> Vec<Group> {
         instruction: "Answer in one word.".to_owned(),
         max_prompt_tokens: 400,
     };
-    let problems = [
-        ("<image>Find x in the figure.", vec!["model_A.png"]),
-        ("What is 2 + 2?", Vec::new()),
-        ("<image>Are these alike?<image>", vec!["rgba_90x70.png", "l_64x64.png"]),
+    let problems: [(&str, &[&str]); 3] = [
+        ("<image>Find x in the figure.", &["model_A.png"]),
+        ("What is 2 + 2?", &[]),
+        ("<image>Are these alike?<image>", &["rgba_90x70.png", "l_64x64.png"]),
     ];
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let group = |((text, images), responses): ((&str, Vec<&str>), &[(usize, f32)])| {
+    let mut group = |(text, images): (&str, &[&str]), responses: &[(usize, f32)]| {
         let problem = Problem {
             problem: text.to_owned(),
             images: images.iter().map(|name| fixtures().join("image/files").join(name)).collect(),
@@ -107,17 +107,17 @@ fn groups(policy: &QwenVl, processor: &Processor) -> Vec<Group> {
         let task = trainer::prepare(&problem, processor, &policy.config, &data).expect("a valid problem");
         let patches: Vec<&ImagePatches> = task.patches.iter().collect();
         let features = policy.valid().image_features(&patches);
-        let mut completion = |&(length, _): &(usize, f32)| Completion {
+        let completion = |&(length, _): &(usize, f32)| Completion {
             tokens: (0..length).map(|_| random.random_range(0..2000)).collect(),
             log_probs: Vec::new(),
             finish: Finish::Stop,
         };
-        let completions = responses.iter().map(&mut completion).collect();
+        let completions = responses.iter().map(completion).collect();
         let verdict = |&(_, overall): &(usize, f32)| Verdict { overall, accuracy: overall, format: 1.0 };
         let verdicts = responses.iter().map(verdict).collect();
         Group { task, features, completions, texts: vec![String::new(); responses.len()], verdicts }
     };
-    problems.into_iter().zip(RESPONSES).map(group).collect()
+    problems.into_iter().zip(RESPONSES).map(|(problem, responses)| group(problem, responses)).collect()
 }
 
 /// Parameters, or their gradients, by Hub name.
