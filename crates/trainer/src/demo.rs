@@ -101,7 +101,12 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
         return Err(TrainError::RunExists { folder: output.to_owned() });
     }
     let mut config = train_config(output, settings.seed, settings.train.clone())?.with_overrides(&of_run)?;
+    // Mistakes are found before anything is written.
     Recipe::find(&config.recipe)?;
+    let given = config.model != output.join(WARM_MODEL);
+    if given {
+        ModelConfig::from_folder(&config.model)?;
+    }
 
     let problems = fresh(output, "problems")?;
     let shapes = shapes::ShapesConfig { seed: config.seed, ..settings.shapes.clone() };
@@ -110,7 +115,7 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
     config.data.held_out = Some(files.held_out);
     show(Progress::Problems { train: shapes.train, held_out: shapes.held_out });
 
-    if config.model == output.join(WARM_MODEL) {
+    if !given {
         build_and_warm(&settings, &config, &fresh(output, WARM_MODEL)?, show)?;
     }
     Ok(config)

@@ -69,7 +69,9 @@ fn mistakes_are_explained() {
     let nowhere = folder.path().join("nowhere").display().to_string();
     sightline(&["train", "--config", &nowhere], "").fails_with("nowhere");
     sightline(&["train", "--resume", "--output", &nowhere], "").fails_with("no complete checkpoint");
-    sightline(&["train", "--model", &nowhere], "").fails_with("--config");
+    let output = folder.path().join("demonstration").display().to_string();
+    sightline(&["train", "--model", &nowhere, "--output", &output], "").fails_with("nowhere");
+    assert!(!folder.path().join("demonstration").exists(), "nothing is written before the model is found");
     let config = folder.path().join("run.toml");
     std::fs::write(&config, "model = \"m\"\noutput = \"o\"\n[data]\ntrain = \"t\"\n").expect("a writable folder");
     let config = config.display().to_string();
