@@ -214,9 +214,11 @@ fn sixteen_bits_become_eight_as_in_pillow() {
 fn an_image_over_the_pixel_limit_is_refused_with_its_size() {
     let error = Decoding { max_pixels: 9604, ..Decoding::default() }.file(&file("rgb_113x85.png"));
     let error = error.expect_err("113 * 85 = 9605");
+    let ModelError::ImageFile { path, source } = error else { panic!("{error}") };
+    assert!(path.ends_with("rgb_113x85.png"));
     assert!(
-        matches!(error, ModelError::ImageTooLarge { height: 85, width: 113, pixels: 9605, limit: 9604 }),
-        "{error}"
+        matches!(*source, ModelError::ImageTooLarge { height: 85, width: 113, pixels: 9605, limit: 9604 }),
+        "{source}"
     );
     assert!(Decoding { max_pixels: 9605, ..Decoding::default() }.file(&file("rgb_113x85.png")).is_ok());
 }

@@ -3,7 +3,9 @@
 use advantage::{AdvantageEstimator, CreditError, Evidence};
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use trainer::{KlEstimator, Objective, Recipe, ReferenceKl, TrainConfig, Trainer, dapo, grpo, vppo};
+use reward::{Reward, Truth, Verdict};
+use rollout::Finish;
+use trainer::{KlEstimator, Objective, Recipe, ReferenceKl, Source, TrainConfig, Trainer, dapo, grpo, vppo};
 use vlm_model::QwenVl;
 
 use crate::workspace::{EveryOther, Workspace};
@@ -103,6 +105,35 @@ fn a_reference_policy_is_pulled_towards() {
     assert!(weak[0].abs() < 1e-9 && strong[0].abs() < 1e-9, "policy and reference begin alike");
     assert!(weak[1] > 1e-4 && weak[5] > weak[1]);
     assert!(strong[5] < 0.7 * weak[5], "the pull holds the policy back");
+}
+
+/// Responses cut at the length limit are judged like any other, or earn nothing, as configured.
+#[test]
+fn truncated_responses_may_earn_nothing() {
+    struct Generous;
+    impl Reward for Generous {
+        fn judge(&self, _response: &str, _truth: &Truth) -> Verdict {
+            Verdict { overall: 1.0, accuracy: 1.0, format: 1.0 }
+        }
+    }
+    let workspace = Workspace::new();
+    for judge_truncated in [true, false] {
+        let mut config = workspace.config(&format!("judge-{judge_truncated}"), "grpo");
+        config.rollout.judge_truncated = judge_truncated;
+        let trainer = Trainer::start(config).expect("starts");
+        let policy = trainer.policy.valid();
+        let source =
+            Source { policy: &policy, processor: &trainer.processor, reward: &Generous, config: &trainer.config };
+        let problem = &trainer.problems[0];
+        let task = trainer::prepare(problem, &trainer.processor, &policy.config, &trainer.config.data).expect("valid");
+        let groups = source.answer(vec![task], 64, 5).expect("can be sampled");
+        assert_eq!((groups.len(), groups[0].verdicts.len()), (1, 64));
+        for (completion, verdict) in groups[0].completions.iter().zip(&groups[0].verdicts) {
+            let earns = judge_truncated || completion.finish == Finish::Stop;
+            assert_eq!(verdict.overall, if earns { 1.0 } else { 0.0 }, "{completion:?}");
+        }
+        assert!(groups[0].completions.iter().any(|completion| completion.finish == Finish::Length));
+    }
 }
 
 /// The same seed makes the same step, another one another.

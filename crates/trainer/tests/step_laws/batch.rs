@@ -51,11 +51,16 @@ impl Setting {
         Self { algorithm: vppo().build(), policy, processor, groups, vocabulary }
     }
 
-    /// All groups scored, in passes of the given size.
+    /// All groups scored, in passes of the given size, with the policy itself as the reference.
     pub(crate) fn score(&self, tokens_per_micro_batch: usize) -> Scored {
+        self.score_against(&self.policy.valid(), tokens_per_micro_batch)
+    }
+
+    /// All groups scored, with a reference of its own.
+    pub(crate) fn score_against(&self, reference: &QwenVl, tokens_per_micro_batch: usize) -> Scored {
         let scorer = Scorer {
             policy: &self.policy.valid(),
-            reference: Some(&self.policy.valid()),
+            reference: Some(reference),
             metric: self.algorithm.metric.as_deref(),
             vocabulary: &self.vocabulary,
             processor: &self.processor.image,

@@ -1,5 +1,6 @@
 //! Nothing depends on how a batch is cut into passes.
 
+use burn::module::Module as _;
 use burn::tensor::Tensor;
 use trainer::{Scored, UpdateConfig, updater};
 
@@ -39,6 +40,26 @@ fn scores_do_not_depend_on_the_micro_batch() {
             assert!(difference <= tolerance, "{what} differ by {difference:.2e} with at most {budget} tokens a pass");
         }
     }
+}
+
+/// The reference policy looks at the images itself: its scores are those it gets as the policy.
+#[test]
+fn the_reference_sees_with_its_own_eyes() {
+    let setting = Setting::new(&UpdateConfig::default());
+    let mut other = setting.policy.valid();
+    for weight in [&mut other.visual.merger.mlp.2.weight, &mut other.model.layers[1].mlp.down_proj.weight] {
+        *weight = weight.clone().map(|weight| weight * 1.5);
+    }
+    let of_reference = host(setting.score_against(&other, 90).reference.as_ref().expect("there is one"));
+    let own = host(&setting.score(90).clean.log_probs);
+    let mut as_policy = Setting::new(&UpdateConfig::default());
+    let features = |images: &[_]| other.image_features(&images.iter().collect::<Vec<_>>());
+    as_policy.groups.iter_mut().for_each(|group| group.features = features(&group.task.patches));
+    as_policy.policy = other.clone().train();
+    let of_policy = host(&as_policy.score(90).clean.log_probs);
+    let distance = |others: &[f64]| of_reference.iter().zip(others).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(distance(&of_policy) <= 3e-5, "they differ by {:.2e}", distance(&of_policy));
+    assert!(distance(&own) > 0.1, "the two policies are not alike");
 }
 
 /// A prompt without an image looks the same in every view; one with an image does not.
