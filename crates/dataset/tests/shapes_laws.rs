@@ -110,7 +110,7 @@ fn words_are_few() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 16, ..ProptestConfig::default() })]
 
     /// Thinks, then boxes the answer; says the same in whatever order the shapes are stored.
     #[test]

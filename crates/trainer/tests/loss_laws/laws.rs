@@ -54,7 +54,6 @@ fn objectives() -> impl Strategy<Value = (Objective, Clip)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
 
     /// Total and parts are those of the f64 loops, and the gradient is their finite difference.
     #[test]
