@@ -33,7 +33,7 @@ enum Command {
     Credit(credit::Credit),
 }
 
-/// Runs the program; errors go to standard error, one line each with its causes.
+/// Runs the program; errors go to standard error and make the exit status non-zero.
 pub(crate) fn main() -> ExitCode {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,sightline=info,trainer=info"));

@@ -16,7 +16,6 @@ use vlm_model::{ExportOptions, ModelConfig, QwenVl, SeededInit, SpecialTokens, T
 use crate::collect::Source;
 use crate::config::{TrainConfig, override_all};
 use crate::recipe::Recipe;
-use crate::run::CONFIG_FILE;
 use crate::step::trainable;
 use crate::warm_up::{WarmUp, WarmUpProgress};
 use crate::{TrainError, device};
@@ -37,6 +36,9 @@ const PROCESSOR_FILES: [(&str, &[u8]); 6] = [
 
 /// Folder of the small checkpoint after its warm-up.
 const WARM_MODEL: &str = "warm-model";
+
+/// Marks a folder whose preparation was begun and not finished: what else is in it is ours and may be made anew.
+const UNFINISHED: &str = ".preparing";
 
 /// Rows of the small embedding: the tokenizer's 437 tokens, rounded up.
 const VOCABULARY: usize = 448;
@@ -97,7 +99,8 @@ pub enum Progress {
 pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progress)) -> Result<TrainConfig, TrainError> {
     let (of_demo, of_run): (Vec<String>, Vec<String>) = overrides.iter().cloned().partition(|text| is_of_demo(text));
     let settings = settings(&of_demo)?;
-    if output.join(CONFIG_FILE).exists() {
+    let unfinished = output.join(UNFINISHED);
+    if output.exists() && !unfinished.exists() && !is_empty(output)? {
         return Err(TrainError::RunExists { folder: output.to_owned() });
     }
     let mut config = train_config(output, settings.seed, settings.train.clone())?.with_overrides(&of_run)?;
@@ -108,6 +111,8 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
         ModelConfig::from_folder(&config.model)?;
     }
 
+    fs::create_dir_all(output).map_err(TrainError::file("create", output))?;
+    fs::write(&unfinished, "").map_err(TrainError::file("write", &unfinished))?;
     let problems = fresh(output, "problems")?;
     let shapes = shapes::ShapesConfig { seed: config.seed, ..settings.shapes.clone() };
     let files = shapes::write(&shapes, &problems)?;
@@ -118,7 +123,12 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
     if !given {
         build_and_warm(&settings, &config, &fresh(output, WARM_MODEL)?, show)?;
     }
+    fs::remove_file(&unfinished).map_err(TrainError::file("remove", &unfinished))?;
     Ok(config)
+}
+
+fn is_empty(folder: &Path) -> Result<bool, TrainError> {
+    Ok(fs::read_dir(folder).map_err(TrainError::file("list", folder))?.next().is_none())
 }
 
 /// A folder of the demonstration's own, without what an interrupted preparation left in it.

@@ -108,8 +108,8 @@ pub enum TrainError {
         /// Where it was looked for.
         folder: PathBuf,
     },
-    /// A run folder that already holds a run.
-    #[error("{} already holds a run; resume it with --resume or choose another output folder", folder.display())]
+    /// An output folder that is already in use.
+    #[error("{} already holds a run or other files; resume with --resume or choose another output folder", folder.display())]
     RunExists {
         /// The folder.
         folder: PathBuf,

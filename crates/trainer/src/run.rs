@@ -16,7 +16,7 @@ use crate::step::{Trainer, trainable, updater, vocabulary};
 use crate::{TrainError, checkpoint, device};
 
 /// Says that a folder holds a run.
-pub(crate) const CONFIG_FILE: &str = "config.toml";
+const CONFIG_FILE: &str = "config.toml";
 const RECIPE_FILE: &str = "recipe.json";
 
 impl Trainer {

@@ -3,7 +3,7 @@
 use super::{Question, Scene, Shape, Side, Superlative};
 
 /// The response of somebody who looks before answering: all shapes in an order that settles the question, then what follows
-/// from it, in `<think>…</think>`; then the answer in `\\boxed{…}`.
+/// from it, in `<think>…</think>`; then the answer in `\boxed{…}`.
 ///
 /// The order is by size where size is asked for, from top to bottom where height is, and else from left to right. `None` if
 /// the question has no clear answer in the scene.

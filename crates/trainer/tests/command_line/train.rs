@@ -72,6 +72,12 @@ fn mistakes_are_explained() {
     let output = folder.path().join("demonstration").display().to_string();
     sightline(&["train", "--model", &nowhere, "--output", &output], "").fails_with("nowhere");
     assert!(!folder.path().join("demonstration").exists(), "nothing is written before the model is found");
+    let own = folder.path().join("own/problems/mine.jsonl");
+    std::fs::create_dir_all(own.parent().expect("a folder")).expect("a writable folder");
+    std::fs::write(&own, "kept").expect("a writable folder");
+    let output = folder.path().join("own").display().to_string();
+    sightline(&["train", "--output", &output], "").fails_with("other files");
+    assert_eq!(std::fs::read_to_string(&own).expect("still there"), "kept", "files of others are never removed");
     let config = folder.path().join("run.toml");
     std::fs::write(&config, "model = \"m\"\noutput = \"o\"\n[data]\ntrain = \"t\"\n").expect("a writable folder");
     let config = config.display().to_string();
