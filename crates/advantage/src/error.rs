@@ -58,4 +58,10 @@ pub enum CreditError {
         /// The shaper, by its `kind`.
         shaper: &'static str,
     },
+    /// A shaper reads the entropy, but none was measured.
+    #[error("the {shaper} shaper needs the entropy of the tokens' distributions; add it to the evidence")]
+    MissingEntropy {
+        /// The shaper, by its `kind`.
+        shaper: &'static str,
+    },
 }

@@ -89,7 +89,7 @@ impl Deviations {
             first += size;
         }
         let shape = [sizes.len(), widest];
-        let rewards = evidence.rewards().clone().select(0, indices(members, &device)).reshape(shape);
+        let rewards = evidence.total_rewards().select(0, indices(members, &device)).reshape(shape);
         let absent = Tensor::<2, Bool>::from_data(TensorData::new(absent, shape), &device);
         let sizes = indices(sizes.to_vec(), &device).cast(FloatDType::F32).reshape([shape[0], 1]);
 

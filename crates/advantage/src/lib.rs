@@ -30,9 +30,8 @@
 //!     Tensor::from_data([1.0, 0.0], &device),
 //!     Groups::new(vec![2])?,
 //!     Tensor::<2, Bool>::from_data([[true, true, true, true], [true, true, false, false]], &device),
-//!     Some(Tensor::from_data([[0.1, 0.5, 0.0, 0.2], [0.3, 0.7, 9.0, f32::NAN]], &device)),
-//!     Tensor::<1, Bool>::from_data([true, true], &device),
-//! )?;
+//! )?
+//! .with_dependency(Tensor::from_data([[0.1, 0.5, 0.0, 0.2], [0.3, 0.7, 9.0, f32::NAN]], &device))?;
 //! let shapers: [Box<dyn CreditShaper>; 1] = [Box::new(TokenFilter { keep: Fraction::new(0.5)? })];
 //! let credit = assign(&Grpo::default(), &shapers, &evidence)?;
 //! assert_eq!(credit.gate.into_data().iter::<f32>().collect::<Vec<_>>(), [0., 1., 0., 1., 0., 1., 0., 0.]);

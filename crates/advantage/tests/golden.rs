@@ -53,9 +53,10 @@ fn scored(dependency: &[Vec<f64>], response: &[Vec<f64>]) -> Evidence {
     let rows = response.len();
     let response = mask(response);
     let rewards = Tensor::zeros([rows], &device());
-    let visual = Tensor::<1, Bool>::from_data(TensorData::new(vec![true; rows], [rows]), &device());
     let groups = Groups::new(vec![rows]).expect("a group");
-    Evidence::new(rewards, groups, response, Some(tensor(dependency)), visual).expect("evidence that fits")
+    Evidence::new(rewards, groups, response)
+        .and_then(|evidence| evidence.with_dependency(tensor(dependency)))
+        .expect("evidence that fits")
 }
 
 /// Credit of 1 for every token.
@@ -92,8 +93,6 @@ fn check_estimator(case: &str, estimator: &dyn AdvantageEstimator, input: &Value
         Tensor::from_data(TensorData::new(rewards, [rows]), &device()),
         Groups::new(sizes).expect("groups"),
         mask(&vec![vec![1.0, 0.0]; rows]),
-        None,
-        Tensor::<1, Bool>::from_data(TensorData::new(vec![true; rows], [rows]), &device()),
     )
     .expect("evidence that fits");
     let advantage = values(estimator.estimate(&evidence).expect("groups of any size"));

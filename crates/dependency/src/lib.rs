@@ -31,7 +31,7 @@
 //! let divergence = BuiltInDivergence::SampledK3(SampledK3::default());
 //! let per_token = divergence.per_token(clean, blind, sampled);
 //!
-//! let metric = VisualDependency { contrast: Contrast { name: "blind".to_owned(), view: View::Blind, divergence } };
+//! let metric = VisualDependency { contrast: Contrast::new("blind", View::Blind, divergence) };
 //! let response = Tensor::<2, Bool>::from_data([[true, true]], &device);
 //! let score = metric.score(&[per_token.unsqueeze()], &response)?;
 //! let score: Vec<f32> = score.into_data().iter().collect();
@@ -48,7 +48,7 @@ mod perturbation;
 mod error;
 mod number;
 
-pub use contrast::{Contrast, View};
+pub use contrast::{Contrast, Draws, PerturbedImage, Surface, View};
 pub use divergence::{
     BuiltInDivergence, Divergence, ForwardKl, JensenShannon, SampledK3, entropy, forward_kl, jensen_shannon,
 };

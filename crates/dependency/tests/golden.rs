@@ -110,13 +110,8 @@ fn visual_dependency() {
     for_each_case("visual_dependency", |case, input, output| {
         let estimate = SampledK3::default();
         let divergence = estimate.between(tensor(&input["logp_clean"]), tensor(&input["logp_corrupt"]));
-        let metric = VisualDependency {
-            contrast: Contrast {
-                name: "blind".to_owned(),
-                view: View::Blind,
-                divergence: BuiltInDivergence::SampledK3(estimate),
-            },
-        };
+        let metric =
+            VisualDependency { contrast: Contrast::new("blind", View::Blind, BuiltInDivergence::SampledK3(estimate)) };
         let response: Tensor<2, Bool> = tensor(&input["mask"]).greater_scalar(0.0);
         let mut score = values(metric.score(&[divergence], &response).expect("one divergence"));
         if input["nan_policy"] == "zero" {

@@ -20,6 +20,7 @@ mod evaluate;
 mod micro_batch;
 mod prepare;
 mod score;
+mod scored;
 mod update;
 mod warm_up;
 
@@ -46,14 +47,18 @@ pub use device::device;
 pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use gradients::{ClippedGradient, Gradients};
-pub use loss::{ClipRange, ClippedSurrogate, KlEstimator, LossInput, LossOutput, Objective, Reduction, ReferenceKl};
+pub use loss::{
+    BuiltInLoss, ClipRange, ClippedSurrogate, KlEstimator, LossInput, LossOutput, Objective, PolicyLoss, Reduction,
+    ReferenceKl, TokenLoss,
+};
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
 pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
 pub use prepare::{Task, prepare};
 pub use ragged::Ragged;
 pub use recipe::{AccuracyBand, Algorithm, Recipe, built_in, dapo, grpo, vppo};
 pub use report::{StepReport, Timings};
-pub use score::{Scored, Scorer};
+pub use score::Scorer;
+pub use scored::Scored;
 pub use step::{Trainer, trainable, updater, vocabulary};
 pub use update::{UpdateReport, Updater};
 pub use vocabulary::{ContrastScores, TokenScores, Vocabulary};

@@ -17,7 +17,7 @@ pub use reference_kl::{KlEstimator, ReferenceKl};
 /// What a loss reads, for some rows of an optimizer batch.
 ///
 /// # Shapes
-/// All `[responses, tokens]`; what stands in the padding is never read.
+/// All `[responses, tokens]`; what stands in the padding is never read, and is 0 when a [`PolicyLoss`] sees it.
 #[derive(Clone, Debug)]
 pub struct LossInput {
     /// Log-probabilities under the current policy; carries gradients.
@@ -36,12 +36,46 @@ pub struct LossInput {
     pub weight: Tensor<2>,
 }
 
-/// The whole objective: clipped surrogate, entropy penalty and reference KL under one reduction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The policy-gradient term of an objective.
+pub trait PolicyLoss {
+    /// The loss of every token, to be minimised, before gate and reduction.
+    fn per_token(&self, input: &LossInput) -> TokenLoss;
+}
+
+/// What a [`PolicyLoss`] says of every token.
+///
+/// # Shapes
+/// All `[responses, tokens]`.
+#[derive(Clone, Debug)]
+pub struct TokenLoss {
+    /// To be minimised; carries gradients.
+    pub loss: Tensor<2>,
+    /// Where the ratio was held within its range.
+    pub clipped_high: Tensor<2, Bool>,
+    /// Where a second bound, for negative advantages, acts.
+    pub clipped_low: Tensor<2, Bool>,
+}
+
+/// The built-in losses, as they are named in a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BuiltInLoss {
+    /// The clipped surrogate of PPO.
+    ClippedSurrogate(ClippedSurrogate),
+}
+
+impl PolicyLoss for BuiltInLoss {
+    fn per_token(&self, input: &LossInput) -> TokenLoss {
+        match self {
+            Self::ClippedSurrogate(loss) => loss.per_token(input),
+        }
+    }
+}
+
+/// What is minimised besides the policy-gradient term, and how tokens are averaged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
-    /// The policy-gradient term.
-    pub surrogate: ClippedSurrogate,
     /// How tokens are averaged. The average counts all response tokens, gated or not.
     pub reduction: Reduction,
     /// Coefficient of the mean negative log-probability of the sampled tokens. 0 leaves it out.
@@ -65,7 +99,7 @@ pub struct LossOutput {
 }
 
 impl Objective {
-    /// Evaluates the objective on some rows.
+    /// Evaluates the objective, with `loss` as its policy-gradient term, on some rows.
     ///
     /// # Source
     /// VPPO, arXiv:2510.09285, equation 6 with the token mean of the released `verl/workers/actor/dp_actor.py`.
@@ -73,15 +107,22 @@ impl Objective {
     /// # Panics
     /// If the objective has a reference KL and the input no reference log-probabilities.
     #[must_use]
-    pub fn evaluate(&self, input: &LossInput) -> LossOutput {
+    pub fn evaluate(&self, loss: &dyn PolicyLoss, input: &LossInput) -> LossOutput {
         let padding = input.response.clone().bool_not();
-        let clean = |x: Tensor<2>| x.mask_fill(padding.clone(), 0.0);
-        let reduce = |x: Tensor<2>| (clean(x) * input.weight.clone()).sum();
-        let log_probs = clean(input.log_probs.clone());
-        let old = clean(input.old_log_probs.clone());
+        let clean = |x: &Tensor<2>| x.clone().mask_fill(padding.clone(), 0.0);
+        let input = &LossInput {
+            log_probs: clean(&input.log_probs),
+            old_log_probs: clean(&input.old_log_probs),
+            reference_log_probs: input.reference_log_probs.as_ref().map(clean),
+            advantage: clean(&input.advantage),
+            gate: clean(&input.gate),
+            ..input.clone()
+        };
+        let reduce = |x: Tensor<2>| (clean(&x) * input.weight.clone()).sum();
+        let log_probs = input.log_probs.clone();
 
-        let surrogate = self.surrogate.per_token(log_probs.clone() - old.clone(), clean(input.advantage.clone()));
-        let policy = reduce(surrogate.loss * clean(input.gate.clone()));
+        let surrogate = loss.per_token(input);
+        let policy = reduce(surrogate.loss * input.gate.clone());
         let proxy = reduce(log_probs.clone().neg());
         let mut total = policy.clone();
         if self.entropy_penalty != 0.0 {
@@ -90,10 +131,10 @@ impl Objective {
         let mut divergence = policy.zeros_like();
         if let Some(kl) = &self.reference_kl {
             let reference = input.reference_log_probs.clone().expect("the step scores the reference policy");
-            divergence = reduce(kl.per_token(log_probs.clone(), clean(reference)));
+            divergence = reduce(kl.per_token(log_probs.clone(), reference));
             total = total + divergence.clone() * kl.coefficient;
         }
-        let drift = reduce((old - log_probs).detach());
+        let drift = reduce((input.old_log_probs.clone() - log_probs).detach());
         let high = reduce(surrogate.clipped_high.float());
         let low = reduce(surrogate.clipped_low.float());
         let parts = [policy, proxy, divergence, high, low, drift].map(Tensor::detach).to_vec();

@@ -7,20 +7,21 @@
 //! | `dapo` | arXiv:2503.14476 | token mean, clip-higher, dynamic sampling |
 //! | `vppo` | arXiv:2510.09285 | dependency by patch blackout, TAS, TGF, entropy penalty |
 
+mod group_relative;
+mod vppo;
+
 use std::path::Path;
 
-use advantage::{
-    AdvantageEstimator, Ceiling, CreditShaper, Estimator, Fraction, Grpo, Shaper, TokenFilter, TrajectoryShaping,
-};
-use dependency::{
-    BuiltInDivergence, BuiltInPerturbation, Contrast, DependencyMetric, Metric, PatchBlackout, SampledK3, View,
-    VisualDependency,
-};
+use advantage::{AdvantageEstimator, CreditShaper, Estimator, Shaper};
+use dependency::{DependencyMetric, Metric};
 use reward::Verdict;
 use serde::{Deserialize, Serialize};
 
+pub use group_relative::{dapo, grpo};
+pub use vppo::vppo;
+
 use crate::TrainError;
-use crate::loss::{ClipRange, ClippedSurrogate, Objective, Reduction};
+use crate::loss::{BuiltInLoss, Objective, PolicyLoss, ReferenceKl};
 
 /// An algorithm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ use crate::loss::{ClipRange, ClippedSurrogate, Objective, Reduction};
 pub struct Recipe {
     /// What it is called.
     pub name: String,
+    /// What one must know before quoting its results, printed wherever the name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caveat: Option<String>,
     /// Rewards to advantages.
     pub estimator: Estimator,
     /// How much each token depends on the image; `None` measures nothing and costs nothing.
@@ -36,11 +40,19 @@ pub struct Recipe {
     /// What reshapes the credit, in order.
     #[serde(default)]
     pub shapers: Vec<Shaper>,
-    /// What is minimised.
+    /// The policy-gradient term.
+    pub loss: BuiltInLoss,
+    /// What is minimised besides it, and how tokens are averaged.
     pub objective: Objective,
     /// Groups that are trained on; `None` takes all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accuracy_band: Option<AccuracyBand>,
+    /// Takes a share of the divergence from a reference policy off each token's reward; `None` takes nothing off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reward_kl: Option<ReferenceKl>,
+    /// Leaves responses that were cut off at the length limit out of the loss.
+    #[serde(default)]
+    pub overlong_filter: bool,
 }
 
 /// Admits a group if the share of its right responses lies strictly between the bounds.
@@ -63,73 +75,6 @@ impl AccuracyBand {
         let right: f64 = verdicts.iter().map(|verdict| f64::from(verdict.accuracy)).sum();
         let share = right / verdicts.len().max(1) as f64;
         self.low < share && share < self.high
-    }
-}
-
-/// Group-normalized rewards and a symmetric clip.
-///
-/// # Source
-/// Clip bounds and the dual clip of 3 are the released code's defaults (EasyR1), which the papers' GRPO baselines use.
-#[must_use]
-pub fn grpo() -> Recipe {
-    Recipe {
-        name: "grpo".to_owned(),
-        estimator: Estimator::Grpo(Grpo::default()),
-        dependency: None,
-        shapers: Vec::new(),
-        objective: Objective {
-            surrogate: ClippedSurrogate { clip: ClipRange::known(0.2, 0.2), dual: Some(3.0) },
-            reduction: Reduction::SequenceMean,
-            entropy_penalty: 0.0,
-            reference_kl: None,
-        },
-        accuracy_band: None,
-    }
-}
-
-/// GRPO with every token counted alike, a wider upper clip and groups of mixed outcome only.
-#[must_use]
-pub fn dapo() -> Recipe {
-    let grpo = grpo();
-    Recipe {
-        name: "dapo".to_owned(),
-        objective: Objective {
-            surrogate: ClippedSurrogate { clip: ClipRange::known(0.2, 0.28), ..grpo.objective.surrogate },
-            reduction: Reduction::TokenMean,
-            ..grpo.objective
-        },
-        accuracy_band: Some(AccuracyBand { low: 0.01, high: 0.99 }),
-        ..grpo
-    }
-}
-
-/// VPPO as released: dependency by the sampled k3 against a patch blackout, trajectory shaping, token filter and entropy
-/// penalty over DAPO.
-///
-/// # Departures
-/// Trajectory shaping takes its extremes and mean over the whole optimizer batch instead of a micro-batch; the blackout is
-/// drawn once per prompt instead of once per response; responses without an image bypass both shapers.
-#[must_use]
-pub fn vppo() -> Recipe {
-    let dapo = dapo();
-    let blackout = BuiltInPerturbation::PatchBlackout(PatchBlackout::default());
-    let contrast = Contrast {
-        name: "blackout".to_owned(),
-        view: View::Perturbed(blackout),
-        divergence: BuiltInDivergence::SampledK3(SampledK3::default()),
-    };
-    Recipe {
-        name: "vppo".to_owned(),
-        dependency: Some(Metric::VisualDependency(VisualDependency { contrast })),
-        shapers: vec![
-            Shaper::TrajectoryShaping(TrajectoryShaping {
-                floor: const { Fraction::literal(0.9) },
-                ceiling: Ceiling::MeanOne,
-            }),
-            Shaper::TokenFilter(TokenFilter { keep: const { Fraction::literal(0.4) } }),
-        ],
-        objective: Objective { entropy_penalty: 0.06, ..dapo.objective },
-        ..dapo
     }
 }
 
@@ -186,6 +131,7 @@ impl Recipe {
             estimator: Box::new(self.estimator),
             shapers: self.shapers.iter().map(|&shaper| Box::new(shaper) as Box<dyn CreditShaper>).collect(),
             metric: self.dependency.clone().map(|metric| Box::new(metric) as Box<dyn DependencyMetric>),
+            loss: Box::new(self.loss),
             objective: self.objective.clone(),
             accuracy_band: self.accuracy_band,
             recipe: self,
@@ -201,7 +147,9 @@ pub struct Algorithm {
     pub shapers: Vec<Box<dyn CreditShaper>>,
     /// How much each token depends on the image.
     pub metric: Option<Box<dyn DependencyMetric>>,
-    /// What is minimised.
+    /// The policy-gradient term.
+    pub loss: Box<dyn PolicyLoss>,
+    /// What is minimised besides it, and how tokens are averaged.
     pub objective: Objective,
     /// Groups that are trained on.
     pub accuracy_band: Option<AccuracyBand>,

@@ -9,7 +9,7 @@ use advantage::Credit;
 use serde::Serialize;
 
 use crate::collect::Collected;
-use crate::score::Scored;
+use crate::scored::Scored;
 use crate::update::UpdateReport;
 
 /// The record of one step, one line of `metrics.jsonl`.

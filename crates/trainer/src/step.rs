@@ -83,7 +83,7 @@ impl Trainer {
                     self.policy.clone(),
                     &batch,
                     &credit,
-                    &self.algorithm.objective,
+                    &self.algorithm,
                     &self.vocabulary,
                     learning_rate,
                 )?;

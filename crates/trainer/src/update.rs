@@ -9,10 +9,12 @@ use vlm_model::QwenVl;
 use crate::TrainError;
 use crate::collect::Group;
 use crate::gradients::Gradients;
-use crate::loss::{LossInput, Objective};
+use crate::loss::LossInput;
 use crate::micro_batch::{Piece, micro_batches};
 use crate::ragged::Ragged;
-use crate::score::{Scored, pass, predicting_states, sampled_tokens};
+use crate::recipe::Algorithm;
+use crate::score::{pass, predicting_states, sampled_tokens};
+use crate::scored::Scored;
 use crate::vocabulary::Vocabulary;
 
 /// What an optimizer step did.
@@ -60,11 +62,11 @@ impl Updater {
         policy: QwenVl,
         batch: &Scored,
         credit: &Credit,
-        objective: &Objective,
+        algorithm: &Algorithm,
         vocabulary: &Vocabulary,
         learning_rate: f64,
     ) -> Result<(QwenVl, UpdateReport), TrainError> {
-        let (gradients, report) = self.gradients(&policy, batch, credit, objective, vocabulary)?;
+        let (gradients, report) = self.gradients(&policy, batch, credit, algorithm, vocabulary)?;
         let clipped = gradients.clip(&policy, self.max_gradient_norm);
         let skipped = !clipped.norm.is_finite();
         let policy = if skipped { policy } else { self.optimizer.step(learning_rate, policy, clipped.gradient) };
@@ -80,9 +82,10 @@ impl Updater {
         policy: &QwenVl,
         batch: &Scored,
         credit: &Credit,
-        objective: &Objective,
+        algorithm: &Algorithm,
         vocabulary: &Vocabulary,
     ) -> Result<(Gradients, UpdateReport), TrainError> {
+        let objective = &algorithm.objective;
         let weights = objective.reduction.weights(batch.rows.lengths());
         let mut gradients = Gradients::default();
         let mut parts = [0.0; 6];
@@ -93,7 +96,8 @@ impl Updater {
             let vision = (!self.freeze_vision).then_some(policy);
             let pass = Pass { policy, vocabulary, groups: &batch.groups, pieces: &pieces, vision };
             let share = pass.backward(&mut gradients, |log_probs, rows| {
-                let output = objective.evaluate(&LossInput { log_probs: rows.pad(log_probs), ..input });
+                let output =
+                    objective.evaluate(&*algorithm.loss, &LossInput { log_probs: rows.pad(log_probs), ..input });
                 (output.total, output.parts)
             })?;
             parts.iter_mut().zip(share).for_each(|(sum, part)| *sum += part);

@@ -97,9 +97,11 @@ pub(crate) fn evidence(batch: &Batch, padding: Padding) -> Evidence {
         Tensor::from_data(TensorData::new(rewards, [rows]), &device),
         Groups::new(batch.iter().map(Vec::len).collect()).expect("no group is empty"),
         Tensor::<2, Bool>::from_data(TensorData::new(mask, [rows, width]), &device),
-        Some(Tensor::from_data(TensorData::new(dependency, [rows, width]), &device)),
-        Tensor::<1, Bool>::from_data(TensorData::new(visual, [rows]), &device),
     )
+    .and_then(|evidence| evidence.with_visual(Tensor::from_data(TensorData::new(visual, [rows]), &device)))
+    .and_then(|evidence| {
+        evidence.with_dependency(Tensor::from_data(TensorData::new(dependency, [rows, width]), &device))
+    })
     .expect("evidence that fits")
 }
 

@@ -81,21 +81,19 @@ impl CreditShaper for MuteFirst {
     }
 }
 
-fn two_by_two() -> (Tensor<1>, Groups, Tensor<2, Bool>, Tensor<2>, Tensor<1, Bool>) {
+fn two_by_two() -> (Tensor<1>, Groups, Tensor<2, Bool>) {
     let device = device();
     (
         Tensor::from_data([1.0, 0.0], &device),
         Groups::new(vec![2]).expect("a group"),
         Tensor::from_data([[true, true], [true, false]], &device),
-        Tensor::from_data([[0.5, 0.25], [1.0, f32::NAN]], &device),
-        Tensor::from_data([true, true], &device),
     )
 }
 
 #[test]
 fn shapers_may_come_from_outside() {
-    let (rewards, groups, response, dependency, visual) = two_by_two();
-    let evidence = Evidence::new(rewards, groups, response, Some(dependency), visual).expect("evidence that fits");
+    let (rewards, groups, response) = two_by_two();
+    let evidence = Evidence::new(rewards, groups, response).expect("evidence that fits");
     let shapers: [Box<dyn CreditShaper>; 1] = [Box::new(MuteFirst)];
     let gate: Vec<f32> =
         assign(&Grpo::default(), &shapers, &evidence).expect("muted").gate.into_data().iter().collect();
@@ -115,7 +113,7 @@ impl CreditShaper for DropLast {
 #[test]
 fn what_does_not_fit_is_refused() {
     let device = device();
-    let (rewards, groups, response, dependency, visual) = two_by_two();
+    let (rewards, groups, response) = two_by_two();
     let shape = |what, found: &[usize], expected: &[usize]| CreditError::Shape {
         what,
         found: found.to_vec(),
@@ -124,25 +122,28 @@ fn what_does_not_fit_is_refused() {
     let new = Evidence::new;
 
     let three = Tensor::zeros([3], &device);
-    let error = new(three, groups.clone(), response.clone(), None, visual.clone()).expect_err("a reward too many");
+    let error = new(three, groups.clone(), response.clone()).expect_err("a reward too many");
     assert_eq!(error, shape("rewards", &[3], &[2]));
 
     let total = Groups::new(vec![2, 1]).expect("groups");
-    let error = new(rewards.clone(), total, response.clone(), None, visual.clone()).expect_err("a group too many");
+    let error = new(rewards.clone(), total, response.clone()).expect_err("a group too many");
     assert_eq!(error, shape("the total of the groups", &[3], &[2]));
 
-    let wide = Tensor::zeros([2, 3], &device);
-    let error =
-        new(rewards.clone(), groups.clone(), response.clone(), Some(wide), visual.clone()).expect_err("too wide");
+    let evidence = new(rewards, groups, response).expect("evidence that fits");
+    let wide = || Tensor::zeros([2, 3], &device);
+    let error = evidence.clone().with_dependency(wide()).expect_err("too wide");
     assert_eq!(error, shape("the dependency", &[2, 3], &[2, 2]));
+    let error = evidence.clone().with_entropy(wide()).expect_err("too wide");
+    assert_eq!(error, shape("the entropy", &[2, 3], &[2, 2]));
+    let error = evidence.clone().with_token_rewards(wide()).expect_err("too wide");
+    assert_eq!(error, shape("the token rewards", &[2, 3], &[2, 2]));
 
     let one = Tensor::<1, Bool>::from_data([true], &device);
-    let error = new(rewards.clone(), groups.clone(), response.clone(), None, one).expect_err("a row too few");
+    let error = evidence.clone().with_visual(one).expect_err("a row too few");
     assert_eq!(error, shape("the mask of visual responses", &[1], &[2]));
 
     assert_eq!(Groups::new(vec![2, 0]), Err(CreditError::EmptyGroup { group: 1 }));
 
-    let evidence = new(rewards, groups, response, Some(dependency), visual).expect("evidence that fits");
     let error = assign(&Grpo::default(), &[Box::new(DropLast)], &evidence).expect_err("a row too few");
     assert_eq!(error, shape("a shaped advantage", &[1, 2], &[2, 2]));
 }
@@ -155,8 +156,6 @@ fn an_empty_batch_is_refused() {
             Tensor::zeros([responses], &device),
             Groups::new(vec![1; responses]).expect("groups"),
             Tensor::<2>::zeros([responses, tokens], &device).greater_scalar(0.0),
-            None,
-            Tensor::<1>::zeros([responses], &device).greater_scalar(0.0),
         )
         .expect_err("nothing to compare");
         assert_eq!(error, CreditError::EmptyBatch { responses, tokens });
@@ -165,8 +164,8 @@ fn an_empty_batch_is_refused() {
 
 #[test]
 fn a_missing_dependency_names_who_misses_it() {
-    let (rewards, groups, response, _, visual) = two_by_two();
-    let evidence = Evidence::new(rewards, groups, response, None, visual).expect("evidence that fits");
+    let (rewards, groups, response) = two_by_two();
+    let evidence = Evidence::new(rewards, groups, response).expect("evidence that fits");
     assert!(assign(&Grpo::default(), &[], &evidence).is_ok());
     for shaper in everything() {
         let Err(CreditError::MissingDependency { shaper: name }) =

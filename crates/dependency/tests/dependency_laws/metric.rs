@@ -11,11 +11,7 @@ use proptest::sample::select;
 use crate::device::device;
 
 fn blind() -> Contrast {
-    Contrast {
-        name: "blind".to_owned(),
-        view: View::Blind,
-        divergence: BuiltInDivergence::SampledK3(SampledK3::default()),
-    }
+    Contrast::new("blind", View::Blind, BuiltInDivergence::SampledK3(SampledK3::default()))
 }
 
 fn metric() -> Metric {
@@ -71,13 +67,13 @@ fn recipes_name_components() {
     let k3 = r#"{"kind": "sampled-k3"}"#;
     assert_eq!(read(&text(r#""blind""#, k3)).expect("defaults"), metric());
 
-    let view = |perturbation| View::Perturbed(perturbation);
+    let view = |perturbation| View::from(perturbation);
     for (view, written) in [
         (
             view(BuiltInPerturbation::PatchBlackout(PatchBlackout::default())),
-            r#"{"perturbed": {"kind": "patch-blackout", "patch": 14, "probability": 0.5}}"#,
+            r#"{"perturbed": {"perturbation": {"kind": "patch-blackout", "patch": 14, "probability": 0.5}}}"#,
         ),
-        (view(BuiltInPerturbation::Blur(Blur::default())), r#"{"perturbed": {"kind": "blur"}}"#),
+        (view(BuiltInPerturbation::Blur(Blur::default())), r#"{"perturbed": {"perturbation": {"kind": "blur"}}}"#),
     ] {
         let divergence = BuiltInDivergence::ForwardKl(ForwardKl {});
         let contrast = Contrast { view, divergence, ..blind() };
@@ -88,11 +84,11 @@ fn recipes_name_components() {
     }
 
     for wrong in [
-        text(r#"{"perturbed": {"kind": "patch-blackout", "patch": 0}}"#, k3),
-        text(r#"{"perturbed": {"kind": "patch-blackout", "probability": 1.5}}"#, k3),
-        text(r#"{"perturbed": {"kind": "gaussian-noise", "sigma": -1}}"#, k3),
-        text(r#"{"perturbed": {"kind": "blur", "sigma": 1}}"#, k3),
-        text(r#"{"perturbed": {"kind": "solid-fill", "value": 256}}"#, k3),
+        text(r#"{"perturbed": {"perturbation": {"kind": "patch-blackout", "patch": 0}}}"#, k3),
+        text(r#"{"perturbed": {"perturbation": {"kind": "patch-blackout", "probability": 1.5}}}"#, k3),
+        text(r#"{"perturbed": {"perturbation": {"kind": "gaussian-noise", "sigma": -1}}}"#, k3),
+        text(r#"{"perturbed": {"perturbation": {"kind": "blur", "sigma": 1}}}"#, k3),
+        text(r#"{"perturbed": {"perturbation": {"kind": "solid-fill", "value": 256}}}"#, k3),
         text(r#"{"blind": {"kind": "blur"}}"#, k3),
         text(r#""blind""#, r#"{"kind": "sampled-k3", "cap": 0}"#),
         text(r#""blind""#, r#"{"kind": "forward-kl", "cap": 1}"#),

@@ -83,9 +83,12 @@ fn assign(algorithm: &Algorithm, batch: Batch, device: &Device) -> Result<Assign
         Tensor::from_data(TensorData::new(batch.rewards, [responses]), device),
         Groups::new(batch.groups)?,
         rows.mask(device),
-        dependency,
-        Tensor::<1, Bool>::from_data(TensorData::new(visual, [responses]), device),
-    )?;
+    )?
+    .with_visual(Tensor::<1, Bool>::from_data(TensorData::new(visual, [responses]), device))?;
+    let evidence = match dependency {
+        Some(dependency) => evidence.with_dependency(dependency)?,
+        None => evidence,
+    };
     let credit = advantage::assign(&*algorithm.estimator, &algorithm.shapers, &evidence)?;
     let ragged = |x: Tensor<2>| rows.split(&rows.pack(x).into_data().iter::<f32>().collect::<Vec<f32>>());
     Ok(Assigned { advantage: ragged(credit.advantage), gate: ragged(credit.gate) })

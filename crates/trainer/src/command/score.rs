@@ -4,7 +4,8 @@ use burn::tensor::{Int, Tensor, TensorData};
 use clap::{Args, ValueEnum};
 use dependency::{
     Blur, BuiltInDivergence, BuiltInPerturbation, Contrast, DependencyMetric as _, Divergence, ForwardKl,
-    GaussianNoise, Metric, PatchBlackout, Perturbation as _, SampledK3, SolidFill, View, VisualDependency,
+    GaussianNoise, Metric, PatchBlackout, Perturbation as _, PerturbedImage, SampledK3, SolidFill, View,
+    VisualDependency,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -100,7 +101,7 @@ impl Score {
             metric.as_ref().and_then(|metric| metric.contrasts().first()).map(|contrast| contrast.divergence);
         let divergence = of_recipe.unwrap_or(BuiltInDivergence::SampledK3(SampledK3::default()));
         let name_text = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        let contrast = Contrast { name: name_text, view: name.view(), divergence };
+        let contrast = Contrast::new(name_text, name.view(), divergence);
         Ok(Some(Metric::VisualDependency(VisualDependency { contrast })))
     }
 }
@@ -114,7 +115,7 @@ impl ContrastName {
             Self::Noise => BuiltInPerturbation::GaussianNoise(GaussianNoise::default()),
             Self::Blur => BuiltInPerturbation::Blur(Blur::default()),
         };
-        View::Perturbed(perturbation)
+        View::from(perturbation)
     }
 }
 
@@ -138,8 +139,9 @@ fn score(asked: &Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Re
     let named = metric.map_or(&[] as &[Contrast], |metric| metric.contrasts());
     for (index, contrast) in named.iter().enumerate() {
         let view = match contrast.view {
+            View::Clean => batch(asked.prompt.clone(), asked.features.clone())?,
             View::Blind => batch(asked.prompt.clone().blinded(), asked.features.clone())?,
-            View::Perturbed(perturbation) => {
+            View::Perturbed(PerturbedImage { perturbation, .. }) => {
                 let mut random = ChaCha8Rng::seed_from_u64(seed);
                 random.set_stream(index as u64);
                 let patches = asked

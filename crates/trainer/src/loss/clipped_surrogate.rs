@@ -1,8 +1,8 @@
 //! The clipped surrogate of PPO with an asymmetric range and an optional second clip for negative advantages.
 
-use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::{LossInput, PolicyLoss, TokenLoss};
 use crate::TrainError;
 
 /// Log-ratios are clamped to this before exponentiation; beyond it the gradient is zero.
@@ -71,32 +71,22 @@ pub struct ClippedSurrogate {
     pub dual: Option<f64>,
 }
 
-/// The surrogate's per-token values.
-pub(crate) struct SurrogateTokens {
-    /// To be minimised; carries gradients.
-    pub(crate) loss: Tensor<2>,
-    /// Where the clipped branch is the larger one.
-    pub(crate) clipped_high: Tensor<2, Bool>,
-    /// Where the dual clip acts.
-    pub(crate) clipped_low: Tensor<2, Bool>,
-}
-
-impl ClippedSurrogate {
-    /// # Shapes
-    /// - `log_ratio`, `advantage`: `[responses, tokens]`, zero in the padding
-    pub(crate) fn per_token(&self, log_ratio: Tensor<2>, advantage: Tensor<2>) -> SurrogateTokens {
+impl PolicyLoss for ClippedSurrogate {
+    fn per_token(&self, input: &LossInput) -> TokenLoss {
+        let log_ratio = input.log_probs.clone() - input.old_log_probs.clone();
+        let blame = input.advantage.clone().neg();
         let (floor, ceiling) = ((1.0 - self.clip.low).ln(), (1.0 + self.clip.high).ln());
         let ratio = log_ratio.clone().clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp();
         let clipped = log_ratio.clamp(floor, ceiling).exp();
-        let (free, bound) = (advantage.clone().neg() * ratio, advantage.clone().neg() * clipped);
+        let (free, bound) = (blame.clone() * ratio, blame.clone() * clipped);
         let clipped_high = bound.clone().greater(free.clone());
         let loss = free.mask_where(clipped_high.clone(), bound);
         let Some(dual) = self.dual else {
             let clipped_low = clipped_high.clone().bool_and(clipped_high.clone().bool_not());
-            return SurrogateTokens { loss, clipped_high, clipped_low };
+            return TokenLoss { loss, clipped_high, clipped_low };
         };
-        let limit = advantage.clone().neg() * dual;
-        let clipped_low = advantage.lower_scalar(0.0).bool_and(loss.clone().greater(limit.clone()));
-        SurrogateTokens { loss: loss.mask_where(clipped_low.clone(), limit), clipped_high, clipped_low }
+        let limit = blame.clone() * dual;
+        let clipped_low = blame.greater_scalar(0.0).bool_and(loss.clone().greater(limit.clone()));
+        TokenLoss { loss: loss.mask_where(clipped_low.clone(), limit), clipped_high, clipped_low }
     }
 }

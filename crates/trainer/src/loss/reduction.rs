@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// The average over an optimizer batch. Empty responses contribute nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduction {
     /// Every token counts the same: `Σ x / Σ n` (DAPO, VPPO, PGPO).
+    #[default]
     TokenMean,
     /// Every response counts the same: the mean over responses of each one's token mean (GRPO). Empty responses count in
     /// the denominator.

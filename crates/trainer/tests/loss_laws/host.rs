@@ -1,6 +1,6 @@
 //! The objective in f64 on the host, token by token, for comparison.
 
-use trainer::{KlEstimator, Objective, Reduction};
+use trainer::{ClippedSurrogate, KlEstimator, Objective, Reduction};
 
 use crate::table::Batch;
 
@@ -28,13 +28,20 @@ pub(crate) struct Host {
     pub(crate) magnitude: f64,
 }
 
-fn terms(objective: &Objective, clip: Clip, batch: &Batch, row: usize, token: usize) -> Terms {
+fn terms(
+    surrogate: ClippedSurrogate,
+    objective: &Objective,
+    clip: Clip,
+    batch: &Batch,
+    row: usize,
+    token: usize,
+) -> Terms {
     let at = |table: &[Vec<f64>]| table[row][token];
     let (log_prob, old, advantage) = (at(&batch.log_probs), at(&batch.old), at(&batch.advantage));
     let ratio = (log_prob - old).clamp(-20.0, 20.0).exp();
     let (free, bound) = (-advantage * ratio, -advantage * ratio.clamp(1.0 - clip.low, 1.0 + clip.high));
     let pessimistic = free.max(bound);
-    let limit = objective.surrogate.dual.map(|dual| -advantage * dual).filter(|_| advantage < 0.0);
+    let limit = surrogate.dual.map(|dual| -advantage * dual).filter(|_| advantage < 0.0);
     let clipped_low = limit.is_some_and(|limit| pessimistic > limit);
     let loss = limit.map_or(pessimistic, |limit| pessimistic.min(limit));
     let difference = at(&batch.reference) - log_prob;
@@ -64,12 +71,12 @@ fn weight(reduction: Reduction, lengths: &[usize], length: usize) -> f64 {
     }
 }
 
-pub(crate) fn evaluate(objective: &Objective, clip: Clip, batch: &Batch) -> Host {
+pub(crate) fn evaluate(surrogate: ClippedSurrogate, objective: &Objective, clip: Clip, batch: &Batch) -> Host {
     let mut host = Host { total: 0.0, parts: [0.0; 6], magnitude: 0.0 };
     let coefficient = objective.reference_kl.map_or(0.0, |kl| kl.coefficient);
     for (row, token) in batch.tokens() {
         let weight = weight(objective.reduction, &batch.lengths, batch.lengths[row]);
-        let terms = terms(objective, clip, batch, row, token);
+        let terms = terms(surrogate, objective, clip, batch, row, token);
         let flag = |set: bool| f64::from(u8::from(set));
         let values = [
             terms.surrogate,
@@ -88,13 +95,18 @@ pub(crate) fn evaluate(objective: &Objective, clip: Clip, batch: &Batch) -> Host
 }
 
 /// How close a token is to a point where the objective has no derivative, in nats.
-pub(crate) fn distance_to_kink(objective: &Objective, clip: Clip, batch: &Batch, row: usize, token: usize) -> f64 {
+pub(crate) fn distance_to_kink(
+    surrogate: ClippedSurrogate,
+    clip: Clip,
+    batch: &Batch,
+    row: usize,
+    token: usize,
+) -> f64 {
     let log_ratio = batch.log_probs[row][token] - batch.old[row][token];
     let reference = batch.reference[row][token] - batch.log_probs[row][token];
     // eᵈ − d − 1 reaches 10 here.
     let k3_limit = 2.610_869;
-    let kinks =
-        [(1.0 - clip.low).ln(), (1.0 + clip.high).ln(), objective.surrogate.dual.unwrap_or(1.0).ln(), 20.0, -20.0];
+    let kinks = [(1.0 - clip.low).ln(), (1.0 + clip.high).ln(), surrogate.dual.unwrap_or(1.0).ln(), 20.0, -20.0];
     let of_ratio = kinks.iter().map(|kink| (log_ratio - kink).abs()).fold(f64::INFINITY, f64::min);
     of_ratio.min((reference - k3_limit).abs())
 }

@@ -36,7 +36,7 @@ fn batches() -> impl Strategy<Value = Batch> {
     })
 }
 
-fn objectives() -> impl Strategy<Value = (Objective, Clip)> {
+fn objectives() -> impl Strategy<Value = (ClippedSurrogate, Objective, Clip)> {
     let clip = (0.0..0.9, 0.0..1.5).prop_map(|(low, high)| Clip { low, high });
     let reduction = prop_oneof![Just(Reduction::TokenMean), Just(Reduction::SequenceMean)];
     let estimator = prop_oneof![Just(KlEstimator::K1), Just(KlEstimator::K2), Just(KlEstimator::K3)];
@@ -48,7 +48,7 @@ fn objectives() -> impl Strategy<Value = (Objective, Clip)> {
         |(clip, reduction, reference_kl, dual, entropy_penalty)| {
             let range = ClipRange::new(clip.low, clip.high).expect("a valid range");
             let surrogate = ClippedSurrogate { clip: range, dual };
-            (Objective { surrogate, reduction, entropy_penalty, reference_kl }, clip)
+            (surrogate, Objective { reduction, entropy_penalty, reference_kl }, clip)
         },
     )
 }
@@ -57,12 +57,12 @@ proptest! {
 
     /// Total and parts are those of the f64 loops, and the gradient is their finite difference.
     #[test]
-    fn agrees_with_the_host(batch in batches(), (objective, clip) in objectives()) {
-        let ours = batch.evaluate(&objective);
-        let theirs = host::evaluate(&objective, clip, &batch);
+    fn agrees_with_the_host(batch in batches(), (surrogate, objective, clip) in objectives()) {
+        let ours = batch.evaluate(&surrogate, &objective);
+        let theirs = host::evaluate(surrogate, &objective, clip, &batch);
         let tolerance = 1e-5 * (1.0 + theirs.magnitude);
         prop_assert!((ours.total - theirs.total).abs() <= tolerance, "{} but {}", ours.total, theirs.total);
-        let near = |(row, token)| host::distance_to_kink(&objective, clip, &batch, row, token) < 1e-4;
+        let near = |(row, token)| host::distance_to_kink(surrogate, clip, &batch, row, token) < 1e-4;
         let kinked = batch.tokens().any(near);
         for (index, (ours, theirs)) in ours.parts.iter().zip(&theirs.parts).enumerate() {
             // The clip shares jump at a kink.
@@ -73,7 +73,7 @@ proptest! {
             let moved = |by: f64| {
                 let mut batch = batch.clone();
                 batch.log_probs[row][token] += by;
-                host::evaluate(&objective, clip, &batch).total
+                host::evaluate(surrogate, &objective, clip, &batch).total
             };
             let slope = (moved(step) - moved(-step)) / (2.0 * step);
             let found = ours.gradient[row][token];
@@ -83,14 +83,14 @@ proptest! {
 
     /// What stands in the padding, NaN and infinity included, changes no bit of value, parts and gradient, and gets none.
     #[test]
-    fn padding_is_never_read(batch in batches(), (objective, _) in objectives(), pick in 0_usize..5) {
+    fn padding_is_never_read(batch in batches(), (surrogate, objective, _) in objectives(), pick in 0_usize..5) {
         let junk = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e30, -7.0];
         let mut at = pick;
         let dirty = batch.padded_with(|| {
             at += 1;
             junk[at % junk.len()]
         });
-        let (clean, dirty) = (batch.padded_with(|| 0.0).evaluate(&objective), dirty.evaluate(&objective));
+        let (clean, dirty) = (batch.padded_with(|| 0.0).evaluate(&surrogate, &objective), dirty.evaluate(&surrogate, &objective));
         prop_assert_eq!(clean.total, dirty.total);
         prop_assert_eq!(clean.parts, dirty.parts);
         prop_assert_eq!(&clean.gradient, &dirty.gradient);
@@ -101,12 +101,12 @@ proptest! {
 
     /// Evaluated in two halves the batch has the same total, parts and gradient as in one.
     #[test]
-    fn micro_batches_add_up(batch in batches(), (objective, _) in objectives(), cut in 0_usize..6) {
+    fn micro_batches_add_up(batch in batches(), (surrogate, objective, _) in objectives(), cut in 0_usize..6) {
         let rows = batch.lengths.len();
         let cut = cut.min(rows);
-        let whole = batch.evaluate(&objective);
+        let whole = batch.evaluate(&surrogate, &objective);
         let halves: Vec<_> =
-            [0..cut, cut..rows].into_iter().filter(|range| !range.is_empty()).map(|range| batch.evaluate_rows(&objective, range)).collect();
+            [0..cut, cut..rows].into_iter().filter(|range| !range.is_empty()).map(|range| batch.evaluate_rows(&surrogate, &objective, range)).collect();
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-5 * (1.0 + a.abs());
         prop_assert!(close(halves.iter().map(|half| half.total).sum(), whole.total));
         for (index, &part) in whole.parts.iter().enumerate() {
@@ -120,12 +120,12 @@ proptest! {
 
     /// A closed gate takes a token out of the policy gradient, and of nothing else.
     #[test]
-    fn closed_gates_leave_the_other_terms(mut batch in batches(), (objective, _) in objectives()) {
+    fn closed_gates_leave_the_other_terms(mut batch in batches(), (surrogate, objective, _) in objectives()) {
         batch.gate.iter_mut().flatten().for_each(|gate| *gate = 0.0);
-        let closed = batch.evaluate(&objective);
+        let closed = batch.evaluate(&surrogate, &objective);
         batch.advantage.iter_mut().flatten().for_each(|advantage| *advantage = 0.0);
         batch.gate.iter_mut().flatten().for_each(|gate| *gate = 1.0);
-        let silent = batch.evaluate(&objective);
+        let silent = batch.evaluate(&surrogate, &objective);
         prop_assert_eq!(closed.total, silent.total);
         prop_assert_eq!(closed.gradient, silent.gradient);
         prop_assert_eq!(closed.parts[0], 0.0);

@@ -1,7 +1,7 @@
 //! A batch's numbers as rows on the host, and as the tensors an objective reads.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use trainer::{LossInput, LossOutput, Objective};
+use trainer::{LossInput, LossOutput, Objective, PolicyLoss};
 
 /// Rectangular host values of a batch of ragged rows; what stands beyond a row's length is padding.
 #[derive(Clone, Debug)]
@@ -35,7 +35,12 @@ fn tensor(table: &[Vec<f64>], width: usize, device: &Device) -> Tensor<2> {
 
 impl Batch {
     /// Evaluates an objective on the rows in `range`, each weighted as in the whole batch.
-    pub(crate) fn evaluate_rows(&self, objective: &Objective, range: std::ops::Range<usize>) -> Evaluated {
+    pub(crate) fn evaluate_rows(
+        &self,
+        loss: &dyn PolicyLoss,
+        objective: &Objective,
+        range: std::ops::Range<usize>,
+    ) -> Evaluated {
         let device = Device::default();
         let weights = objective.reduction.weights(&self.lengths)[range.clone()].to_vec();
         let cut = |table: &[Vec<f64>]| tensor(&table[range.clone()], self.width, &device);
@@ -43,15 +48,18 @@ impl Batch {
         let flags: Vec<bool> =
             self.lengths[range.clone()].iter().flat_map(|&length| (0..self.width).map(move |t| t < length)).collect();
         let log_probs = cut(&self.log_probs).autodiff().require_grad();
-        let LossOutput { total, parts } = objective.evaluate(&LossInput {
-            log_probs: log_probs.clone(),
-            old_log_probs: cut(&self.old),
-            reference_log_probs: Some(cut(&self.reference)),
-            advantage: cut(&self.advantage),
-            gate: cut(&self.gate),
-            response: Tensor::from_data(TensorData::new(flags, [rows, self.width]), &device),
-            weight: Tensor::from_data(TensorData::new(weights, [rows, 1]), &device),
-        });
+        let LossOutput { total, parts } = objective.evaluate(
+            loss,
+            &LossInput {
+                log_probs: log_probs.clone(),
+                old_log_probs: cut(&self.old),
+                reference_log_probs: Some(cut(&self.reference)),
+                advantage: cut(&self.advantage),
+                gate: cut(&self.gate),
+                response: Tensor::from_data(TensorData::new(flags, [rows, self.width]), &device),
+                weight: Tensor::from_data(TensorData::new(weights, [rows, 1]), &device),
+            },
+        );
         let value = total.to_data().iter::<f64>().next().expect("one number");
         let mut found = total.backward();
         let gradient = log_probs.grad_remove(&mut found).map_or_else(
@@ -64,8 +72,8 @@ impl Batch {
         Evaluated { total: value, parts: parts.into_data().iter::<f64>().collect(), gradient }
     }
 
-    pub(crate) fn evaluate(&self, objective: &Objective) -> Evaluated {
-        self.evaluate_rows(objective, 0..self.lengths.len())
+    pub(crate) fn evaluate(&self, loss: &dyn PolicyLoss, objective: &Objective) -> Evaluated {
+        self.evaluate_rows(loss, objective, 0..self.lengths.len())
     }
 
     /// The same batch with `padding` beyond every row's end.

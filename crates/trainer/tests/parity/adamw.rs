@@ -6,7 +6,7 @@ use advantage::Credit;
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use burn_pack::Reader;
-use trainer::{Objective, UpdateConfig, Updater, Vocabulary, dapo};
+use trainer::{Algorithm, Objective, UpdateConfig, Updater, Vocabulary, dapo};
 use vlm_model::QwenVl;
 
 use crate::fixtures::{Batch, ByName, Recorded, assert_close, notes, number, relative_difference, updater};
@@ -26,6 +26,7 @@ fn three_steps_agree() {
     let silent = scored.rows.pad(scored.clean.log_probs.zeros_like());
     let credit = Credit { advantage: silent.clone(), gate: silent };
     let objective = Objective { entropy_penalty: 1.0, ..dapo().objective };
+    let algorithm = Algorithm { objective, ..dapo().build() };
     let mut updater = updater(UpdateConfig { learning_rate: number(&notes["lr"]), ..UpdateConfig::default() }, 200);
     let vocabulary = Vocabulary::plain(64);
     let start = ByName::parameters(&batch.policy);
@@ -33,7 +34,7 @@ fn three_steps_agree() {
     let mut policy = batch.policy.clone();
     for (index, expected) in notes["steps"].as_array().expect("a list").iter().enumerate() {
         let (next, report) =
-            updater.step(policy, &scored, &credit, &objective, &vocabulary, 1e-3).expect("the batch fits together");
+            updater.step(policy, &scored, &credit, &algorithm, &vocabulary, 1e-3).expect("the batch fits together");
         policy = next;
         assert_eq!((report.policy_loss, report.skipped), (0.0, false), "every gate is closed");
         let (loss, norm) = (number(&expected["loss_before"]), number(&expected["global_norm_before_clip"]));
@@ -43,7 +44,7 @@ fn three_steps_agree() {
         compare_parameters(&recorded, &format!("step{}/", index + 1), &start, &ByName::parameters(&policy));
     }
     let (_, report) =
-        updater.gradients(&policy, &scored, &credit, &objective, &vocabulary).expect("the batch fits together");
+        updater.gradients(&policy, &scored, &credit, &algorithm, &vocabulary).expect("the batch fits together");
     let loss = number(&notes["loss_after_3"]);
     assert_close("loss after step 3", &[report.entropy_proxy], &[loss], 1e-4 * loss);
     compare_moments(&recorded, &updater, &policy);

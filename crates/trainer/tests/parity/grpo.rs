@@ -4,14 +4,18 @@ use advantage::{Credit, Estimator, Grpo};
 use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
-use trainer::{ClipRange, ClippedSurrogate, KlEstimator, Objective, Reduction, ReferenceKl, UpdateConfig, Vocabulary};
+use trainer::{
+    Algorithm, ClipRange, ClippedSurrogate, KlEstimator, Objective, Reduction, ReferenceKl, UpdateConfig, Vocabulary,
+    grpo,
+};
 use vlm_model::{TokenBatch, TokenGroup};
 
 use crate::fixtures::{Batch, ByName, Recorded, assert_close, assert_gradients, norm, notes, number, updater};
 
-fn objective(high: f64, dual: Option<f64>, reduction: Reduction) -> Objective {
+fn surrogate(high: f64, dual: Option<f64>, reduction: Reduction) -> Algorithm {
     let clip = ClipRange::new(0.2, high).expect("a valid range");
-    Objective { surrogate: ClippedSurrogate { clip, dual }, reduction, entropy_penalty: 0.0, reference_kl: None }
+    let objective = Objective { reduction, entropy_penalty: 0.0, reference_kl: None };
+    Algorithm { loss: Box::new(ClippedSurrogate { clip, dual }), objective, ..grpo().build() }
 }
 
 /// Group-normalized advantages, which the recording has too.
@@ -33,15 +37,15 @@ fn clipped_surrogates_agree() {
     let scored = batch.scored("old_logprobs", None);
     let (losses, recorded) = (notes("grpo"), Recorded::open("grpo"));
     let cases = [
-        ("grpo_token", objective(0.2, Some(3.0), Reduction::TokenMean), usize::MAX, true),
-        ("grpo_seq", objective(0.2, Some(3.0), Reduction::SequenceMean), 150, true),
-        ("dapo_token_0.28", objective(0.28, Some(3.0), Reduction::TokenMean), 100, false),
-        ("no_dual", objective(0.2, None, Reduction::TokenMean), 1, false),
+        ("grpo_token", surrogate(0.2, Some(3.0), Reduction::TokenMean), usize::MAX, true),
+        ("grpo_seq", surrogate(0.2, Some(3.0), Reduction::SequenceMean), 150, true),
+        ("dapo_token_0.28", surrogate(0.28, Some(3.0), Reduction::TokenMean), 100, false),
+        ("no_dual", surrogate(0.2, None, Reduction::TokenMean), 1, false),
     ];
-    for (name, objective, tokens, has_gradients) in cases {
+    for (name, algorithm, tokens, has_gradients) in cases {
         let updater = updater(UpdateConfig::default(), tokens);
         let (gradients, report) = updater
-            .gradients(&batch.policy, &scored, &credit, &objective, &Vocabulary::plain(50))
+            .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(50))
             .expect("the batch fits together");
         let expected = &losses["losses"][name];
         assert_close(&format!("{name}: loss"), &[report.policy_loss], &[number(&expected["loss"])], 1e-5);
@@ -68,10 +72,10 @@ fn the_global_norm_is_clipped() {
     let batch = Batch::load();
     let credit = credit(&batch);
     let scored = batch.scored("old_logprobs", None);
-    let objective = objective(0.2, Some(3.0), Reduction::TokenMean);
+    let algorithm = surrogate(0.2, Some(3.0), Reduction::TokenMean);
     let clipped = |limit: f64| {
         let (gradients, _) = updater(UpdateConfig::default(), usize::MAX)
-            .gradients(&batch.policy, &scored, &credit, &objective, &Vocabulary::plain(1024))
+            .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(1024))
             .expect("the batch fits together");
         gradients.clip(&batch.policy, limit)
     };
@@ -101,9 +105,10 @@ fn reference_kl_agrees() {
     {
         for (reduction, means) in [(Reduction::TokenMean, "kl_token_mean"), (Reduction::SequenceMean, "kl_seq_mean")] {
             let reference_kl = Some(ReferenceKl { estimator, coefficient: 0.01 });
-            let objective = Objective { reference_kl, ..objective(0.2, Some(3.0), reduction) };
+            let plain = surrogate(0.2, Some(3.0), reduction);
+            let algorithm = Algorithm { objective: Objective { reference_kl, ..plain.objective }, ..plain };
             let (gradients, report) = updater(UpdateConfig::default(), 120)
-                .gradients(&batch.policy, &scored, &credit, &objective, &Vocabulary::plain(64))
+                .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(64))
                 .expect("the batch fits together");
             let value = number(&batch_notes[means][recorded]);
             assert_close(&format!("{means} {recorded}"), &[report.reference_kl], &[value], 1e-5);

@@ -4,7 +4,7 @@ use advantage::{Ceiling, Credit, CreditShaper, Estimator, Fraction, Grpo, TokenF
 use burn::module::Module as _;
 use burn::tensor::{Int, Tensor, TensorData};
 use dependency::{Divergence, ForwardKl, JensenShannon, SampledK3};
-use trainer::{ContrastScores, Objective, UpdateConfig, Vocabulary, dapo};
+use trainer::{Algorithm, ContrastScores, Objective, UpdateConfig, Vocabulary, dapo};
 use vlm_model::image_input::ImagePatches;
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
@@ -83,8 +83,9 @@ fn credit_loss_and_gradients_agree() {
         assert_close(&format!("{name}: factors of the advantages"), &factors, theirs("advantage_scale"), 1e-4);
 
         let objective = Objective { entropy_penalty: 0.0, ..dapo().objective };
+        let algorithm = Algorithm { objective, ..dapo().build() };
         let (gradients, report) = updater(UpdateConfig::default(), 110)
-            .gradients(&batch.policy, &scored, &credit, &objective, &Vocabulary::plain(23))
+            .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(23))
             .expect("the batch fits together");
         let expected = &notes[name];
         let loss = number(&expected["loss_on_policy_hi0.28"]);

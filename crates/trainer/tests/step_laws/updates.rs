@@ -56,7 +56,7 @@ fn a_frozen_vision_tower_stays() {
     let batch = setting.stale();
     let credit = setting.credit(&batch);
     let (policy, _) = updater(&update)
-        .step(setting.policy.clone(), &batch, &credit, &setting.algorithm.objective, &setting.vocabulary, 1e-3)
+        .step(setting.policy.clone(), &batch, &credit, &setting.algorithm, &setting.vocabulary, 1e-3)
         .expect("the batch fits together");
     let (before, after) = (bits(&setting.policy), bits(&policy));
     for (name, values) in &before {
@@ -81,9 +81,8 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
     let before = bits(&broken);
     assert_eq!(by_name(&broken, None).values().flatten().filter(|value| value.is_nan()).count(), 1);
     let mut updater = updater(&update);
-    let (broken, report) = updater
-        .step(broken, &batch, &credit, &setting.algorithm.objective, &setting.vocabulary, 1e-3)
-        .expect("not an error");
+    let (broken, report) =
+        updater.step(broken, &batch, &credit, &setting.algorithm, &setting.vocabulary, 1e-3).expect("not an error");
     assert!(report.skipped && !report.gradient_norm.is_finite(), "{report:?}");
     assert_eq!(bits(&broken), before, "the policy is as it was");
     assert!(updater.optimizer.to_record().is_empty(), "the optimizer has seen nothing");
@@ -101,7 +100,7 @@ fn a_skipped_step_leaves_no_trace() {
         let mut updater = updater(&update);
         credits.iter().fold((setting.policy.clone(), Vec::new()), |(policy, mut skipped), credit| {
             let (policy, report) = updater
-                .step(policy, &batch, credit, &setting.algorithm.objective, &setting.vocabulary, 1e-3)
+                .step(policy, &batch, credit, &setting.algorithm, &setting.vocabulary, 1e-3)
                 .expect("not an error");
             skipped.push(report.skipped);
             (policy, skipped)
