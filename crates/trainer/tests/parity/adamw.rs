@@ -16,8 +16,9 @@ use crate::fixtures::{Batch, ByName, Recorded, assert_close, notes, number, rela
 /// Parameters are compared by the relative difference of their values (1e-4) and, more sharply, of the way they went (5e-4).
 /// Adam divides each element's gradient by its own size, so an element whose gradient is no larger than its rounding error
 /// may go anywhere. A bias of the keys moves all of a query's scores nearly alike and has hardly a gradient, hence 1e-2 for it.
-/// Moments are sums of gradients and differ as they do; burn computes 1 − 0.999 in f32, which is off by 4.7e-5, hence 2e-4 for
-/// the second. Losses follow the parameters: 1e-4, relative.
+/// Moments are sums of gradients, of which the later ones are taken where the parameters have come to, so the first differs as
+/// the way does and the second, a sum of squares, by twice that: 5e-4 and 1e-3, of which processors whose vectors are of another
+/// width use 1.4e-4. burn computes 1 − 0.999 in f32, which is off by 4.7e-5. Losses follow the parameters: 1e-4, relative.
 #[test]
 fn three_steps_agree() {
     let (batch, recorded, notes) = (Batch::load(), Recorded::open("adamw"), notes("adamw"));
@@ -69,7 +70,7 @@ fn compare_parameters(
 
 fn compare_moments(recorded: &Recorded, updater: &Updater, policy: &QwenVl) {
     let ids = Ids::of(policy);
-    for (moment, prefix, tolerance) in [("moment_1", "exp_avg/", 1e-4), ("moment_2", "exp_avg_sq/", 2e-4)] {
+    for (moment, prefix, tolerance) in [("moment_1", "exp_avg/", 5e-4), ("moment_2", "exp_avg_sq/", 1e-3)] {
         let mut compared = 0;
         for (name, theirs) in recorded.under(prefix) {
             // Opened anew for every tensor, as a reader gives its tensors away.
