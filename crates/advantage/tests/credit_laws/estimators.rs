@@ -110,7 +110,9 @@ proptest! {
 
     /// Nothing is learned from a group that agrees: 0, not merely little.
     #[test]
-    fn equal_rewards_give_exactly_zero(mut batch in batch(), reward in -1e6f32..1e6, padding in padding(), estimator in zero()) {
+    fn equal_rewards_give_exactly_zero(
+        mut batch in batch(), reward in -1e6f32..1e6, padding in padding(), estimator in zero(),
+    ) {
         batch.iter_mut().flatten().for_each(|response| response.reward = reward);
         let advantage = estimate(estimator, &batch, padding);
         prop_assert!(advantage.iter().flatten().all(|&value| value == 0.0));
@@ -135,7 +137,12 @@ proptest! {
 
     /// What all responses of a prompt earn alike teaches nothing. The offset is exact in f32 on rewards of sixteenths.
     #[test]
-    fn offsets_change_nothing(mut batch in batch(), offset in select(&[-65536.0f32, 4096.0, 100.0][..]), padding in padding(), estimator in zero()) {
+    fn offsets_change_nothing(
+        mut batch in batch(),
+        offset in select(&[-65536.0f32, 4096.0, 100.0][..]),
+        padding in padding(),
+        estimator in zero(),
+    ) {
         batch.iter_mut().flatten().for_each(|response| response.reward = (response.reward * 16.0).round() / 16.0);
         let plain = estimate(estimator, &batch, padding);
         batch.iter_mut().flatten().for_each(|response| response.reward += offset);

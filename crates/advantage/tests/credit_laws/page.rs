@@ -16,6 +16,9 @@ pub(crate) struct Line {
 /// Responses group by group, all of one width.
 pub(crate) type Page = Vec<Vec<Line>>;
 
+/// A value for every column of every response, `None` on padding.
+pub(crate) type Cells<T> = Vec<Vec<Option<T>>>;
+
 /// Multiples of a sixteenth, so that undiscounted sums are exact in f32 and in f64.
 pub(crate) fn sixteenths() -> impl Strategy<Value = f32> + Clone {
     prop_oneof![1 => Just(0.0f32), 3 => (-32..=32i16).prop_map(|step| f32::from(step) / 16.0)]
@@ -62,7 +65,7 @@ pub(crate) fn evidence(page: &Page, garbage: f32) -> Evidence {
 }
 
 /// Values of the tokens, `None` on padding, where they must be 0.
-pub(crate) fn cells(tensor: Tensor<2>, page: &Page) -> Vec<Vec<Option<f32>>> {
+pub(crate) fn cells(tensor: Tensor<2>, page: &Page) -> Cells<f32> {
     let values: Vec<f32> = tensor.into_data().iter().collect();
     let rows = values.chunks(page[0][0].tokens.len()).zip(lines(page));
     rows.map(|(row, line)| {
@@ -76,16 +79,12 @@ pub(crate) fn cells(tensor: Tensor<2>, page: &Page) -> Vec<Vec<Option<f32>>> {
 }
 
 /// The values that are there.
-pub(crate) fn tokens<T: Copy>(rows: &[Vec<Option<T>>]) -> Vec<T> {
+pub(crate) fn tokens<T: Copy>(rows: &Cells<T>) -> Vec<T> {
     rows.iter().flatten().copied().flatten().collect()
 }
 
 /// Fails unless the values agree to `allowed` of the larger of 1 and the expected value, cell by cell.
-pub(crate) fn assert_close(
-    found: &[Vec<Option<f32>>],
-    expected: &[Vec<Option<f64>>],
-    allowed: f64,
-) -> Result<(), TestCaseError> {
+pub(crate) fn assert_close(found: &Cells<f32>, expected: &Cells<f64>, allowed: f64) -> Result<(), TestCaseError> {
     prop_assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
         prop_assert_eq!(found.is_some(), expected.is_some());
@@ -98,4 +97,8 @@ pub(crate) fn assert_close(
         );
     }
     Ok(())
+}
+
+pub(crate) fn widened(rows: &Cells<f32>) -> Cells<f64> {
+    rows.iter().map(|row| row.iter().map(|value| value.map(f64::from)).collect()).collect()
 }
