@@ -27,7 +27,16 @@ pub struct Blur {
     pub radius: Positive,
 }
 
+impl Blur {
+    /// A blur that keeps every answer, of radius 1.5: between the 1 and 2 that the reconstruction of PRPO asks for.
+    #[must_use]
+    pub const fn mild() -> Self {
+        Self { radius: Positive::literal(1.5) }
+    }
+}
+
 impl Default for Blur {
+    /// The strength of VPPO, 6, which makes text illegible.
     fn default() -> Self {
         Self { radius: const { Positive::literal(6.0) } }
     }
