@@ -57,6 +57,6 @@ pub use error::DependencyError;
 pub use metric::{DependencyMetric, Metric, VisualDependency};
 pub use number::{Fraction, NonNegative, Positive};
 pub use perturbation::{
-    Blur, BrightnessContrast, BuiltInPerturbation, CropShift, DiffusionNoise, DiffusionStep, GaussianNoise, NoiseAnnealing,
-    NoiseDecay, PatchBlackout, Perturbation, Rescale, SolidFill,
+    Blur, BrightnessContrast, BuiltInPerturbation, CropShift, DiffusionNoise, DiffusionStep, GaussianNoise,
+    NoiseAnnealing, NoiseDecay, PatchBlackout, Perturbation, Rescale, SolidFill,
 };

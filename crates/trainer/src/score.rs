@@ -59,8 +59,8 @@ impl Scorer<'_> {
             entropy.push(scores.entropy);
             let mut seen = Seen { pieces: &pieces, clean, blind: None };
             for (index, (contrast, compared)) in contrasts.iter().zip(&mut compared).enumerate() {
-                let base = views.states(&mut seen, &contrast.base, index, Side::Base)?;
-                let view = views.states(&mut seen, &contrast.view, index, Side::View)?;
+                let base = views.states(&mut seen, &contrast.base, (index, Side::Base))?;
+                let view = views.states(&mut seen, &contrast.view, (index, Side::View))?;
                 let own: &dyn Divergence = &contrast.divergence;
                 let wanted: Vec<&dyn Divergence> = std::iter::once(own).chain(besides.iter().copied()).collect();
                 compared.push(self.vocabulary.contrast(self.policy, &base, &view, &sampled, &wanted));

@@ -106,13 +106,13 @@ impl Draw {
     }
 }
 
-/// Makes the hidden states of one micro-batch after another under any view, none of them twice.
+/// Makes the hidden states of one micro-batch after another under any view.
 pub(crate) struct Views<'a> {
     scorer: &'a Scorer<'a>,
     groups: &'a [Group],
     lengths: Vec<GroupLengths>,
-    /// For each changed image, the last group that was shown it: a group that is cut goes on in the next micro-batch.
-    latest: BTreeMap<(usize, Side), (usize, PromptView)>,
+    /// The last prompt of each view: a group that was cut goes on in the next micro-batch.
+    latest: BTreeMap<(usize, Side), (Draw, PromptView)>,
 }
 
 /// A micro-batch, with the states that several contrasts may ask for.
@@ -127,42 +127,38 @@ impl<'a> Views<'a> {
         Self { scorer, groups, lengths: lengths_of(groups), latest: BTreeMap::new() }
     }
 
-    /// States that the micro-batch's response tokens are predicted from, `[tokens, width]`.
+    /// States that the micro-batch's response tokens are predicted from, `[tokens, width]`, on one side of a contrast.
     ///
-    /// A view that every response has of its own takes passes of its own, each within the budget.
-    pub(crate) fn states(
-        &mut self,
-        seen: &mut Seen,
-        view: &View,
-        contrast: usize,
-        side: Side,
-    ) -> Result<Tensor<2>, TrainError> {
+    /// Without images all views are the clean one. A view that every response has of its own takes passes of its own, each
+    /// within the budget.
+    pub(crate) fn states(&mut self, seen: &mut Seen, view: &View, at: (usize, Side)) -> Result<Tensor<2>, TrainError> {
+        if seen.pieces.iter().all(|piece| self.groups[piece.group].task.prompt.image_tokens() == 0) {
+            return Ok(seen.clean.clone());
+        }
         match view {
             View::Clean => Ok(seen.clean.clone()),
             View::Blind => {
-                if let Some(blind) = &seen.blind {
-                    return Ok(blind.clone());
-                }
-                let blind = self.pass(seen.pieces, view, contrast, side)?;
+                let blind = match seen.blind.take() {
+                    Some(blind) => blind,
+                    None => self.pass(seen.pieces, view, at)?,
+                };
                 seen.blind = Some(blind.clone());
                 Ok(blind)
             }
-            View::Perturbed(change) => match change.draws {
-                Draws::PerPrompt => self.pass(seen.pieces, view, contrast, side),
-                Draws::PerResponse => {
-                    let batches = one_prompt_each(&self.lengths, seen.pieces, self.scorer.tokens_per_micro_batch);
-                    let states = batches.iter().map(|pieces| self.pass(pieces, view, contrast, side));
-                    let states: Vec<Tensor<2>> = states.collect::<Result<_, _>>()?;
-                    Ok(if states.is_empty() { seen.clean.clone() } else { Tensor::cat(states, 0) })
-                }
-            },
+            View::Perturbed(PerturbedImage { draws: Draws::PerPrompt, .. }) => self.pass(seen.pieces, view, at),
+            View::Perturbed(PerturbedImage { draws: Draws::PerResponse, .. }) => {
+                let batches = one_prompt_each(&self.lengths, seen.pieces, self.scorer.tokens_per_micro_batch);
+                let states = batches.iter().map(|pieces| self.pass(pieces, view, at));
+                let states: Vec<Tensor<2>> = states.collect::<Result<_, _>>()?;
+                Ok(if states.is_empty() { seen.clean.clone() } else { Tensor::cat(states, 0) })
+            }
         }
     }
 
-    fn pass(&mut self, pieces: &[Piece], view: &View, contrast: usize, side: Side) -> Result<Tensor<2>, TrainError> {
+    fn pass(&mut self, pieces: &[Piece], view: &View, at: (usize, Side)) -> Result<Tensor<2>, TrainError> {
         let (mut groups, mut features) = (Vec::new(), Vec::new());
         for piece in pieces {
-            let prompt = self.prompt(piece, view, contrast, side)?;
+            let prompt = self.prompt(piece, view, at)?;
             features.extend(prompt.features);
             let completions = &self.groups[piece.group].completions[piece.responses.clone()];
             let responses = completions.iter().map(|completion| completion.tokens.clone()).collect();
@@ -172,20 +168,23 @@ impl<'a> Views<'a> {
         Ok(predicting_states(self.scorer.policy, &TokenBatch::new(groups, features)?))
     }
 
-    fn prompt(&mut self, piece: &Piece, view: &View, contrast: usize, side: Side) -> Result<PromptView, TrainError> {
+    fn prompt(&mut self, piece: &Piece, view: &View, at: (usize, Side)) -> Result<PromptView, TrainError> {
         let group = &self.groups[piece.group];
-        let clean = PromptView { tokens: group.task.prompt.clone(), features: group.features.clone() };
         let response = match view {
             View::Perturbed(PerturbedImage { draws: Draws::PerResponse, .. }) => piece.responses.start,
-            _ => match self.latest.get(&(contrast, side)) {
-                Some((latest, prompt)) if *latest == piece.group => return Ok(prompt.clone()),
-                _ => 0,
-            },
+            _ => 0,
         };
+        let (contrast, side) = at;
+        let draw = Draw { contrast, side, group: piece.group, response };
+        if let Some((latest, prompt)) = self.latest.get(&at)
+            && *latest == draw
+        {
+            return Ok(prompt.clone());
+        }
         let Scorer { policy, processor, seed, .. } = *self.scorer;
-        let mut random = Draw { contrast, side, group: piece.group, response }.random(seed);
-        let prompt = clean.under(view, &group.task.images, policy, processor, &mut random)?;
-        self.latest.insert((contrast, side), (piece.group, prompt.clone()));
+        let clean = PromptView { tokens: group.task.prompt.clone(), features: group.features.clone() };
+        let prompt = clean.under(view, &group.task.images, policy, processor, &mut draw.random(seed))?;
+        self.latest.insert(at, (draw, prompt.clone()));
         Ok(prompt)
     }
 }

@@ -44,10 +44,10 @@ impl Default for Blur {
 
 impl Perturbation for Blur {
     fn apply(&self, image: &RgbImage, _rng: &mut dyn Rng) -> RgbImage {
-        let longer_side = image.width().max(image.height());
-        if longer_side == 0 {
+        if image.is_empty() {
             return image.clone();
         }
+        let longer_side = image.width().max(image.height());
         let sigma = (self.radius.value() as f32).clamp(SHARPEST, longer_side as f32);
         imageops::blur(image, sigma)
     }

@@ -35,7 +35,8 @@ impl Perturbation for CropShift {
             rng.random_range(-reach..=reach)
         };
         let (right, down) = (shift(width), shift(height));
-        let inside = |place: u32, shift: i64, side: u32| (i64::from(place) - shift).clamp(0, i64::from(side) - 1) as u32;
+        let inside =
+            |place: u32, shift: i64, side: u32| (i64::from(place) - shift).clamp(0, i64::from(side) - 1) as u32;
         RgbImage::from_fn(width, height, |x, y| *image.get_pixel(inside(x, right, width), inside(y, down, height)))
     }
 }

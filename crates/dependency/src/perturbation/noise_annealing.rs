@@ -45,10 +45,7 @@ pub enum NoiseDecay {
 impl Default for NoiseDecay {
     /// The paper's on Geometry3K.
     fn default() -> Self {
-        Self::Sigmoid {
-            steepness: const { NonNegative::literal(30.0) },
-            middle: const { NonNegative::literal(40.0) },
-        }
+        Self::Sigmoid { steepness: const { NonNegative::literal(30.0) }, middle: const { NonNegative::literal(40.0) } }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A change of size and back.
 
-use image::imageops::{self, FilterType};
 use image::RgbImage;
+use image::imageops::{self, FilterType};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
