@@ -13,6 +13,7 @@
 //! | VPPO | released code, appendix B | [`SampledK3`] |
 //! | VPPO | table 12 | [`JensenShannon`] |
 //! | VPPO | table 11 | [`PatchBlackout`], [`GaussianNoise`], [`Blur`], [`SolidFill`] |
+//! | NoisyRollout, [arXiv:2504.13055](https://arxiv.org/abs/2504.13055) | released code | [`DiffusionNoise`], [`NoiseAnnealing`] |
 //! | PGPO, [arXiv:2604.01840](https://arxiv.org/abs/2604.01840) | equation 1, appendix A.1 | [`View::Blind`], [`SampledK3`] |
 //!
 //! ```
@@ -55,4 +56,7 @@ pub use divergence::{
 pub use error::DependencyError;
 pub use metric::{DependencyMetric, Metric, VisualDependency};
 pub use number::{Fraction, NonNegative, Positive};
-pub use perturbation::{Blur, BuiltInPerturbation, GaussianNoise, PatchBlackout, Perturbation, SolidFill};
+pub use perturbation::{
+    Blur, BrightnessContrast, BuiltInPerturbation, CropShift, DiffusionNoise, DiffusionStep, GaussianNoise,
+    NoiseAnnealing, NoiseDecay, PatchBlackout, Perturbation, Rescale, SolidFill,
+};
