@@ -8,3 +8,5 @@ mod contrast;
 mod divergence;
 mod metric;
 mod perturbation;
+mod robust;
+mod sampled;

@@ -1,9 +1,11 @@
 //! Recorded divergences.
 
 use burn::tensor::{Int, Tensor, TensorData};
-use dependency::{Divergence, Positive, SampledK3, entropy, forward_kl, jensen_shannon};
+use dependency::{
+    Divergence, Positive, SampledAbsolute, SampledK1, SampledK2, SampledK3, entropy, forward_kl, jensen_shannon,
+};
 
-use crate::cases::{assert_close, for_each_case, row, table, tensor, values};
+use crate::cases::{assert_close, for_each_case, number, row, table, tensor, values};
 use crate::device::device;
 
 #[test]
@@ -37,14 +39,25 @@ fn log_probability_of_the_sampled_token() {
 }
 
 #[test]
-fn k3() {
+fn estimates_from_the_sampled_token() {
     for_each_case("kl_estimate", |case, input, output| {
-        let limit = input["diff_clamp"].as_f64().unwrap_or(80.0);
-        let estimate = SampledK3 {
-            difference_clamp: Positive::new(limit).expect("a limit"),
-            cap: Positive::literal(f32::MAX as f64),
+        let (clean, contrast) = (tensor(&input["logp"]), tensor(&input["logq"]));
+        let cap = input["out_clamp"].as_array().map(|range| {
+            assert_eq!(number(&range[0]), -number(&range[1]), "{case}");
+            Positive::new(number(&range[1])).expect("a cap")
+        });
+        let found = match input["kind"].as_str() {
+            Some("k1") => SampledK1 { cap }.between(clean, contrast),
+            Some("k2") => SampledK2 { cap }.between(clean, contrast),
+            Some("abs") => SampledAbsolute { cap }.between(clean, contrast),
+            Some("k3") => {
+                let limit = input["diff_clamp"].as_f64().unwrap_or(80.0);
+                let difference_clamp = Positive::new(limit).expect("a limit");
+                let cap = cap.unwrap_or(Positive::literal(f32::MAX as f64));
+                SampledK3 { difference_clamp, cap }.between(clean, contrast)
+            }
+            other => panic!("{case}: unknown kind {other:?}"),
         };
-        let found = estimate.between(tensor(&input["logp"]), tensor(&input["logq"]));
         assert_close(case, &values(found), &table(output).concat());
     });
 }
