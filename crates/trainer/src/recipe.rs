@@ -7,9 +7,11 @@
 //! | `dapo` | arXiv:2503.14476 | token mean, clip-higher, dynamic sampling |
 //! | `vppo` | arXiv:2510.09285 | dependency by patch blackout, TAS, TGF, entropy penalty |
 
+mod difference;
 mod group_relative;
 mod vppo;
 
+use std::fmt;
 use std::path::Path;
 
 use advantage::{AdvantageEstimator, CreditShaper, Estimator, Shaper};
@@ -17,6 +19,7 @@ use dependency::{DependencyMetric, Metric};
 use reward::Verdict;
 use serde::{Deserialize, Serialize};
 
+pub use difference::Difference;
 pub use group_relative::{dapo, grpo};
 pub use vppo::vppo;
 
@@ -29,7 +32,7 @@ use crate::loss::{BuiltInLoss, Objective, PolicyLoss, ReferenceKl};
 pub struct Recipe {
     /// What it is called.
     pub name: String,
-    /// What one must know before quoting its results, printed wherever the name is.
+    /// What one must know before quoting its results; [`Recipe`]'s `Display` has it behind the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caveat: Option<String>,
     /// Rewards to advantages.
@@ -78,10 +81,42 @@ impl AccuracyBand {
     }
 }
 
+/// A built-in recipe and what one should know before choosing it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuiltIn {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// Where it was published.
+    pub paper: &'static str,
+    /// What it does over the recipe it is built on, in one line.
+    pub summary: &'static str,
+}
+
+/// All built-in recipes with their papers.
+#[must_use]
+pub fn catalogue() -> Vec<BuiltIn> {
+    let entry = |recipe, paper, summary| BuiltIn { recipe, paper, summary };
+    vec![
+        entry(grpo(), "arXiv:2402.03300", "group-normalized rewards, symmetric clip"),
+        entry(dapo(), "arXiv:2503.14476", "grpo with token mean, clip-higher and groups of mixed outcome only"),
+        entry(vppo(), "arXiv:2510.09285", "dapo with trajectory shaping, token filter and entropy penalty"),
+    ]
+}
+
 /// All built-in recipes.
 #[must_use]
 pub fn built_in() -> Vec<Recipe> {
-    vec![grpo(), dapo(), vppo()]
+    catalogue().into_iter().map(|entry| entry.recipe).collect()
+}
+
+impl fmt::Display for Recipe {
+    /// The name and, in parentheses, what one must know about it. Whatever shows a recipe's name to a person shows this.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match &self.caveat {
+            Some(caveat) => write!(formatter, "{} ({caveat})", self.name),
+            None => formatter.write_str(&self.name),
+        }
+    }
 }
 
 impl Recipe {
@@ -98,7 +133,7 @@ impl Recipe {
         if path.exists() {
             return Self::read(path);
         }
-        let known = built_in.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>().join(", ");
+        let known = built_in.iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
         Err(TrainError::UnknownRecipe { name: name.to_owned(), known })
     }
 
@@ -121,7 +156,16 @@ impl Recipe {
     /// If a number in it is not finite.
     pub fn to_json(&self) -> Result<String, TrainError> {
         serde_json::to_string_pretty(self)
-            .map_err(|source| TrainError::Json { place: format!("recipe {}", self.name), source })
+            .map_err(|source| TrainError::Json { place: format!("recipe {self}"), source })
+    }
+
+    /// The recipe as TOML.
+    ///
+    /// # Errors
+    /// If a number in it is too large for TOML.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string(self)
+            .map_err(|error| TrainError::Config { place: format!("recipe {self}"), reason: error.to_string() })
     }
 
     /// Makes the recipe's data into components.
@@ -166,7 +210,7 @@ mod tests {
         for recipe in built_in() {
             let json = recipe.to_json().expect("finite numbers");
             assert_eq!(serde_json::from_str::<Recipe>(&json).expect("reads back"), recipe);
-            let text = toml::to_string(&recipe).expect("finite numbers");
+            let text = recipe.to_toml().expect("numbers of TOML");
             assert_eq!(toml::from_str::<Recipe>(&text).expect("reads back"), recipe);
         }
     }

@@ -87,6 +87,7 @@ impl Trainer {
     pub fn run(&mut self, observers: &mut [Box<dyn TrainObserver>]) -> Result<Option<Evaluation>, TrainError> {
         let schedule = self.config.schedule;
         let held_out = self.config.data.held_out.as_deref().map(read_json_lines).transpose()?;
+        tracing::info!("recipe: {}", self.algorithm.recipe);
         for observer in observers.iter_mut() {
             observer.on_start(self.step, schedule.steps)?;
         }

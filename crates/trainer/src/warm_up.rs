@@ -46,7 +46,7 @@ pub struct WarmUp {
 }
 
 /// What a warm-up shows while it goes on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WarmUpProgress {
     /// Steps taken.
     pub step: usize,
@@ -90,8 +90,9 @@ impl WarmUp {
                 evaluate(&Source { policy: &frozen, ..*source }, checked_problems, 1, |_| {})
             });
             let checked = checked.transpose()?;
+            let enough = checked.as_ref().is_some_and(|evaluation| evaluation.accuracy >= self.enough);
             show(WarmUpProgress { step: step + 1, loss, checked });
-            if checked.is_some_and(|evaluation| evaluation.accuracy >= self.enough) {
+            if enough {
                 return Ok((policy, step + 1));
             }
         }
