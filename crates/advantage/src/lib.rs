@@ -14,6 +14,9 @@
 //! | DeepSeekMath, [arXiv:2402.03300](https://arxiv.org/abs/2402.03300) | section 4.1.2, outcome supervision | [`Grpo`] |
 //! | Understanding R1-Zero-Like Training, [arXiv:2503.20783](https://arxiv.org/abs/2503.20783) | section 3.2 | [`DrGrpo`] |
 //! | Back to Basics (RLOO), [arXiv:2402.14740](https://arxiv.org/abs/2402.14740) | leave-one-out baseline | [`Rloo`] |
+//! | REINFORCE++, [arXiv:2501.03262](https://arxiv.org/abs/2501.03262) | reward to come, normalized over the batch | [`ReinforcePlusPlus`] |
+//! | REINFORCE++ | the variant with a baseline | [`ReinforcePlusPlusBaseline`] |
+//! | Inference Time Objectives, [arXiv:2503.19595](https://arxiv.org/abs/2503.19595) | pass@k | [`PassAtK`] |
 //! | VPPO, [arXiv:2510.09285](https://arxiv.org/abs/2510.09285) | equation 6, token-level gradient filtering | [`TokenFilter`] |
 //! | VPPO | equation 5, trajectory-level advantage shaping | [`TrajectoryShaping`] |
 //! | PGPO, [arXiv:2604.01840](https://arxiv.org/abs/2604.01840) | equations 4 to 8, perception gate | [`PerceptionGate`] |
@@ -52,8 +55,10 @@ mod number;
 
 pub use credit::{Credit, assign};
 pub use error::CreditError;
-pub use estimator::{AdvantageEstimator, DrGrpo, Estimator, Grpo, Rloo};
+pub use estimator::{
+    AdvantageEstimator, DrGrpo, Estimator, Grpo, PassAtK, ReinforcePlusPlus, ReinforcePlusPlusBaseline, Rloo,
+};
 pub use evidence::Evidence;
-pub use groups::{GroupOfOne, Groups};
+pub use groups::{Deviation, GroupOfOne, Groups};
 pub use number::{AtLeastOne, Fraction, NonNegative, Positive};
 pub use shaper::{Ceiling, CreditShaper, PerceptionGate, Shaper, TokenFilter, TrajectoryShaping};

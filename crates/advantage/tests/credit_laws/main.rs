@@ -4,9 +4,11 @@
 
 mod batch;
 mod device;
+mod page;
 
 mod composition;
 mod estimators;
 mod perception_gate;
+mod reinforce;
 mod token_filter;
 mod trajectory_shaping;

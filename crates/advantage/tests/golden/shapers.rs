@@ -1,52 +1,14 @@
-//! The components reproduce recorded outputs of an independent f64 implementation.
-
-#[path = "credit_laws/device.rs"]
-mod device;
+//! Recorded outputs of the credit shapers.
 
 use advantage::{
-    AdvantageEstimator, AtLeastOne, Ceiling, Credit, CreditShaper, DrGrpo, Evidence, Fraction, GroupOfOne, Groups,
-    Grpo, NonNegative, PerceptionGate, Positive, Rloo, TokenFilter, TrajectoryShaping,
+    AtLeastOne, Ceiling, Credit, CreditShaper, Evidence, Fraction, Groups, NonNegative, PerceptionGate, TokenFilter,
+    TrajectoryShaping,
 };
-use burn::tensor::{Bool, Tensor, TensorData};
-use device::device;
+use burn::tensor::Tensor;
 use serde_json::Value;
 
-const GOLDEN: &str = include_str!("../../../tests/fixtures/credit/golden.json");
-
-/// Calls `check` with every recorded case of `function`: its name, its inputs and its output.
-fn for_each_case(function: &str, check: impl Fn(&str, &Value, &Value)) {
-    let golden: Value = serde_json::from_str(GOLDEN).expect("the fixture is JSON");
-    let cases = golden["cases"][function].as_array().expect("a list of cases");
-    assert_eq!(Some(cases.len() as u64), golden["meta"]["counts"][function].as_u64());
-    for case in cases {
-        check(case["id"].as_str().expect("a name"), &case["in"], &case["out"]);
-    }
-}
-
-fn number(value: &Value) -> f64 {
-    match value {
-        Value::String(word) => word.parse().expect("nan, inf or -inf"),
-        Value::Bool(bit) => f64::from(u8::from(*bit)),
-        number => number.as_f64().expect("a number"),
-    }
-}
-
-fn row(value: &Value) -> Vec<f64> {
-    value.as_array().expect("a row").iter().map(number).collect()
-}
-
-fn table(value: &Value) -> Vec<Vec<f64>> {
-    value.as_array().expect("a table").iter().map(row).collect()
-}
-
-fn tensor(table: &[Vec<f64>]) -> Tensor<2> {
-    let values: Vec<f32> = table.iter().flatten().map(|&value| value as f32).collect();
-    Tensor::from_data(TensorData::new(values, [table.len(), table[0].len()]), &device())
-}
-
-fn mask(table: &[Vec<f64>]) -> Tensor<2, Bool> {
-    tensor(table).greater_scalar(0.0)
-}
+use crate::cases::{assert_close, for_each_case, mask, number, row, table, tensor, values};
+use crate::device::device;
 
 /// Evidence about responses to one prompt, all with an image.
 fn scored(dependency: &[Vec<f64>], response: &[Vec<f64>]) -> Evidence {
@@ -63,62 +25,6 @@ fn scored(dependency: &[Vec<f64>], response: &[Vec<f64>]) -> Evidence {
 fn ones(evidence: &Evidence) -> Credit {
     let gate = evidence.response().clone().float();
     Credit { advantage: gate.clone(), gate }
-}
-
-fn values(tensor: Tensor<2>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
-}
-
-/// The fixture's tolerance for f32: 2e-5 relative, 2e-6 absolute.
-fn assert_close(case: &str, found: &[f64], expected: &[f64]) {
-    assert_eq!(found.len(), expected.len(), "{case}");
-    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let allowed = 2e-6 + 2e-5 * expected.abs();
-        assert!((found - expected).abs() <= allowed, "{case}[{index}]: {found} but expected {expected}");
-    }
-}
-
-/// Runs the estimator on two tokens per response and compares the first column.
-///
-/// The recording gives some groups of one their bare reward, which no component does: those rows must be 0.
-fn check_estimator(case: &str, estimator: &dyn AdvantageEstimator, input: &Value, output: &Value) {
-    let rewards = row(&input["rewards"]);
-    let labels = row(&input["group"]);
-    let sizes: Vec<usize> = labels.chunk_by(|a, b| a == b).map(<[f64]>::len).collect();
-    let rows = rewards.len();
-    let alone = sizes.iter().flat_map(|&size| vec![size == 1; size]);
-    let expected: Vec<f64> =
-        row(output).into_iter().zip(alone).map(|(value, alone)| if alone { 0.0 } else { value }).collect();
-    let evidence = Evidence::new(
-        Tensor::from_data(TensorData::new(rewards, [rows]), &device()),
-        Groups::new(sizes).expect("groups"),
-        mask(&vec![vec![1.0, 0.0]; rows]),
-    )
-    .expect("evidence that fits");
-    let advantage = values(estimator.estimate(&evidence).expect("groups of any size"));
-    let (first, padding): (Vec<f64>, Vec<f64>) = advantage.chunks(2).map(|row| (row[0], row[1])).unzip();
-    assert_close(case, &first, &expected);
-    assert_eq!(padding, vec![0.0; rows], "{case}");
-}
-
-#[test]
-fn grpo() {
-    for_each_case("grpo_advantage", |case, input, output| {
-        let epsilon = Positive::new(number(&input["eps"])).expect("an epsilon");
-        check_estimator(case, &Grpo { epsilon, group_of_one: GroupOfOne::Zero }, input, output);
-    });
-}
-
-#[test]
-fn dr_grpo() {
-    for_each_case("dr_grpo_advantage", |case, input, output| {
-        check_estimator(case, &DrGrpo::default(), input, output);
-    });
-}
-
-#[test]
-fn rloo() {
-    for_each_case("rloo_advantage", |case, input, output| check_estimator(case, &Rloo::default(), input, output));
 }
 
 #[test]
