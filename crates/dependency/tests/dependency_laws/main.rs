@@ -7,3 +7,5 @@ mod device;
 mod divergence;
 mod metric;
 mod perturbation;
+mod robust;
+mod sampled;
