@@ -14,6 +14,7 @@
 //! | VPPO | released code | [`SampledK1`], [`SampledK2`], [`SampledAbsolute`] | may be capped |
 //! | VPPO | table 12 | [`JensenShannon`], [`ProbabilityDrop`] | |
 //! | VPPO | table 11 | [`PatchBlackout`], [`GaussianNoise`], [`Blur`], [`SolidFill`] | |
+//! | NoisyRollout, [arXiv:2504.13055](https://arxiv.org/abs/2504.13055) | released code | [`DiffusionNoise`], [`NoiseAnnealing`] | |
 //! | PGPO, [arXiv:2604.01840](https://arxiv.org/abs/2604.01840) | equation 1, appendix A.1 | [`View::Blind`], [`SampledK3`] | |
 //! | PRPO, [arXiv:2606.08708](https://arxiv.org/abs/2606.08708) | not published | [`RobustVisualDependency`], [`DependencyBound`] | *reconstructions* from the abstract |
 //!
@@ -61,4 +62,7 @@ pub use metric::{
     Combination, DependencyBound, DependencyMetric, Metric, Reduce, RobustVisualDependency, Unknown, VisualDependency,
 };
 pub use number::{Fraction, NonNegative, Positive};
-pub use perturbation::{Blur, BuiltInPerturbation, GaussianNoise, PatchBlackout, Perturbation, SolidFill};
+pub use perturbation::{
+    Blur, BrightnessContrast, BuiltInPerturbation, CropShift, DiffusionNoise, DiffusionStep, GaussianNoise,
+    NoiseAnnealing, NoiseDecay, PatchBlackout, Perturbation, Rescale, SolidFill,
+};

@@ -22,6 +22,7 @@ mod prepare;
 mod score;
 mod scored;
 mod update;
+mod view;
 mod warm_up;
 
 mod gradients;
@@ -61,5 +62,6 @@ pub use score::Scorer;
 pub use scored::Scored;
 pub use step::{Trainer, trainable, updater, vocabulary};
 pub use update::{UpdateReport, Updater};
+pub use view::{Draw, PromptView, Side, perturbed_patches};
 pub use vocabulary::{ContrastScores, TokenScores, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

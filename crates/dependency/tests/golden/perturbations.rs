@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::num::NonZeroU32;
 
-use dependency::{Fraction, PatchBlackout, Perturbation};
+use dependency::{
+    DiffusionNoise, DiffusionStep, Fraction, NoiseAnnealing, NoiseDecay, NonNegative, PatchBlackout, Perturbation,
+};
 use image::{Rgb, RgbImage};
 use rand::TryRng;
 use serde_json::Value;
 
-use crate::cases::{for_each_case, number, table};
+use crate::cases::{assert_close, for_each_case, number, row, table};
 
 /// A generator whose next uniform numbers are written down.
 struct Script(std::vec::IntoIter<f64>);
@@ -64,5 +66,27 @@ fn patch_blackout() {
         let mut script = Script(table(&input["draws"]).concat().into_iter());
         assert_eq!(blackout.apply(&picture(&input["image"]), &mut script), picture(output), "{case}");
         assert_eq!(script.0.len(), 0, "{case} draws once per cell");
+    });
+}
+
+#[test]
+fn noise_of_a_training_step() {
+    for_each_case("noisyrollout", |case, input, output| {
+        let named = |name: &str| number(&input[name]);
+        let at_least_0 = |name: &str| NonNegative::new(named(name)).expect("at least 0");
+        let decay = match input["mode"].as_str().expect("a word") {
+            "sigmoid" => NoiseDecay::Sigmoid { steepness: at_least_0("coef"), middle: at_least_0("mid_step") },
+            "linear" => NoiseDecay::Linear,
+            "pow" => NoiseDecay::Power { exponent: at_least_0("coef") },
+            "none" => NoiseDecay::Constant,
+            other => panic!("{case}: decay {other} is not known"),
+        };
+        assert_eq!(named("diffusion_steps"), 1000.0, "{case}");
+        let initial = DiffusionStep::new(named("initial") as u16).expect("a step of the process");
+        let total = NonZeroU32::new(named("total") as u32).expect("some steps");
+        let step = NoiseAnnealing { initial, decay }.at(named("step") as u32, total);
+        assert_eq!(f64::from(step.value()), number(&output["noise_step"]), "{case}");
+        let (signal, noise) = DiffusionNoise { step }.coefficients();
+        assert_close(case, &[signal, noise], &row(&output["signal_and_noise"]));
     });
 }

@@ -84,7 +84,20 @@ fn assert_close(what: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
 fn every_view_is_compared_with() {
     let (ids, log_probs, entropy, vocabulary) = expected();
     let mut seen = Vec::new();
-    for view in [None, Some("blind"), Some("blackout"), Some("grey"), Some("noise"), Some("blur")] {
+    for view in [
+        None,
+        Some("blind"),
+        Some("blackout"),
+        Some("grey"),
+        Some("noise"),
+        Some("blur"),
+        Some("diffusion"),
+        Some("mild-noise"),
+        Some("mild-blur"),
+        Some("jitter"),
+        Some("rescale"),
+        Some("shift"),
+    ] {
         let view_arguments = view.map_or_else(Vec::new, |name| vec!["--contrast", name]);
         let scores = json(score("vppo", &[&["--json"], view_arguments.as_slice()].concat()));
         assert_eq!(numbers(&scores["ids"]), ids.iter().map(|&id| f64::from(id)).collect::<Vec<_>>());

@@ -4,3 +4,4 @@
 mod batch;
 mod micro_batches;
 mod updates;
+mod views;
