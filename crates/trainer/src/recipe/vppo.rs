@@ -2,7 +2,7 @@
 
 use advantage::{Ceiling, Fraction, Shaper, TokenFilter, TrajectoryShaping};
 use dependency::{
-    BuiltInDivergence, BuiltInPerturbation, Contrast, Metric, PatchBlackout, SampledK3, VisualDependency,
+    BuiltInDivergence, BuiltInPerturbation, Contrast, Metric, PatchBlackout, SampledK3, Unknown, VisualDependency,
 };
 
 use super::{Recipe, dapo};
@@ -21,7 +21,7 @@ pub fn vppo() -> Recipe {
     let contrast = Contrast::new("blackout", blackout, BuiltInDivergence::SampledK3(SampledK3::default()));
     Recipe {
         name: "vppo".to_owned(),
-        dependency: Some(Metric::VisualDependency(VisualDependency { contrast })),
+        dependency: Some(Metric::VisualDependency(VisualDependency { contrast, unknown: Unknown::Keep })),
         shapers: vec![
             Shaper::TrajectoryShaping(TrajectoryShaping {
                 floor: const { Fraction::literal(0.9) },
