@@ -56,7 +56,10 @@ pub use micro_batch::{GroupLengths, Piece, micro_batches};
 pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
 pub use prepare::{Task, prepare};
 pub use ragged::Ragged;
-pub use recipe::{AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, dapo, grpo, vppo};
+pub use recipe::{
+    AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,
+    pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
+};
 pub use report::{StepReport, Timings};
 pub use score::Scorer;
 pub use scored::Scored;

@@ -83,5 +83,5 @@ fn mistakes_are_explained() {
     let config = config.display().to_string();
     sightline(&["train", "--config", &config, "update.learning_rat=1"], "").fails_with("learning_rat");
     sightline(&["train", "--config", &config, "rollout.responses=0"], "").fails_with("rollout.responses is 0");
-    sightline(&["train", "--config", &config, "--recipe", "vpo"], "").fails_with("grpo, dapo, vppo");
+    sightline(&["train", "--config", &config, "--recipe", "vpo"], "").fails_with("grpo, dr-grpo, dapo");
 }
