@@ -3,4 +3,5 @@
 
 mod batch;
 mod micro_batches;
+mod objectives;
 mod updates;
