@@ -19,6 +19,7 @@ mod collect;
 mod evaluate;
 mod micro_batch;
 mod prepare;
+mod requirements;
 mod score;
 mod scored;
 mod update;
@@ -49,8 +50,9 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use gradients::{ClippedGradient, Gradients};
 pub use loss::{
-    BuiltInLoss, ClipRange, ClippedSurrogate, KlEstimator, LossInput, LossOutput, Objective, PolicyLoss, Reduction,
-    ReferenceKl, TokenLoss,
+    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
+    KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss, Reduction,
+    ReferenceKl, TokenLoss, TruncatedImportance, Weights,
 };
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
 pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
@@ -62,9 +64,9 @@ pub use recipe::{
 };
 pub use report::{StepReport, Timings};
 pub use score::Scorer;
-pub use scored::Scored;
+pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
-pub use update::{UpdateReport, Updater};
+pub use update::{Lesson, UpdateReport, Updater};
 pub use view::{Draw, PromptView, Side, perturbed_patches};
-pub use vocabulary::{ContrastScores, TokenScores, Vocabulary};
+pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};
