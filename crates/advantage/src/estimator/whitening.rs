@@ -26,7 +26,8 @@ pub(super) fn whitened(values: Tensor<2>, evidence: &Evidence) -> Tensor<2> {
     let lowest = values.clone().mask_fill(padding.clone(), f32::MAX).min_dim(1).min_dim(0);
     let above = values - lowest.clone();
     let mean = over_tokens(above.clone(), count.clone());
-    let shortfall = (lowest + mean.clone()) * EPSILON / count.clone();
+    // Of the whole mean, but 1e-8 of what stands above the lowest is nothing beside the deviation.
+    let shortfall = lowest * EPSILON / count.clone();
     let centered = above - mean + shortfall;
     let variance = over_tokens(centered.clone().square(), count.sub_scalar(1.0).clamp_min(1.0));
     (centered / (variance + EPSILON).sqrt()).mask_fill(padding.clone(), 0.0)

@@ -20,48 +20,62 @@ pub(crate) type Page = Vec<Vec<Line>>;
 pub(crate) type Cells<T> = Vec<Vec<Option<T>>>;
 
 /// Multiples of a sixteenth, so that undiscounted sums are exact in f32 and in f64.
-pub(crate) fn sixteenths() -> impl Strategy<Value = f32> + Clone {
+pub(crate) fn sixteenths() -> impl Strategy<Value = f32> {
     prop_oneof![1 => Just(0.0f32), 3 => (-32..=32i16).prop_map(|step| f32::from(step) / 16.0)]
-}
-
-fn pages(token: impl Strategy<Value = Option<f32>> + Clone) -> impl Strategy<Value = Page> {
-    (1..=9usize).prop_flat_map(move |width| {
-        let tokens = prop::collection::vec(token.clone(), width);
-        let line = (sixteenths(), tokens).prop_map(|(reward, tokens)| Line { reward, tokens });
-        prop::collection::vec(prop::collection::vec(line, 1..=4), 1..=3)
-    })
 }
 
 /// Pages with padding anywhere.
 pub(crate) fn page() -> impl Strategy<Value = Page> {
-    pages(prop_oneof![1 => Just(None), 4 => sixteenths().prop_map(Some)])
+    pages(|width| prop::collection::vec(prop_oneof![1 => Just(None), 4 => sixteenths().prop_map(Some)], width).boxed())
 }
 
-/// Pages without padding.
-pub(crate) fn full_page() -> impl Strategy<Value = Page> {
-    pages(sixteenths().prop_map(Some))
+/// Pages with padding before and after the tokens of a response only.
+pub(crate) fn gapless_page() -> impl Strategy<Value = Page> {
+    pages(|width| {
+        let tokens = prop::collection::vec(sixteenths().prop_map(Some), width);
+        let ends = (0..=width / 2, width.div_ceil(2)..=width);
+        let cut = |(mut tokens, (start, end)): (Vec<Option<f32>>, (usize, usize))| {
+            tokens[..start].fill(None);
+            tokens[end..].fill(None);
+            tokens
+        };
+        (tokens, ends).prop_map(cut).boxed()
+    })
+}
+
+fn pages(tokens: fn(usize) -> BoxedStrategy<Vec<Option<f32>>>) -> impl Strategy<Value = Page> {
+    (1..=9usize).prop_flat_map(move |width| {
+        let line = (sixteenths(), tokens(width)).prop_map(|(reward, tokens)| Line { reward, tokens });
+        prop::collection::vec(prop::collection::vec(line, 1..=4), 1..=3)
+    })
 }
 
 pub(crate) fn lines(page: &Page) -> Vec<&Line> {
     page.iter().flatten().collect()
 }
 
-/// The page as tensors, with garbage on the padding.
-pub(crate) fn evidence(page: &Page, garbage: f32) -> Evidence {
+/// The page as tensors, without what single tokens earned.
+pub(crate) fn outcomes(page: &Page) -> Evidence {
     let device = device();
     let lines = lines(page);
     let shape = [lines.len(), lines[0].tokens.len()];
-    let cells = || lines.iter().flat_map(|line| &line.tokens);
     let rewards: Vec<f32> = lines.iter().map(|line| line.reward).collect();
-    let response: Vec<bool> = cells().map(Option::is_some).collect();
-    let tokens: Vec<f32> = cells().map(|token| token.unwrap_or(garbage)).collect();
+    let response: Vec<bool> = lines.iter().flat_map(|line| &line.tokens).map(Option::is_some).collect();
     Evidence::new(
         Tensor::from_data(TensorData::new(rewards, [shape[0]]), &device),
         Groups::new(page.iter().map(Vec::len).collect()).expect("no group is empty"),
         Tensor::<2, Bool>::from_data(TensorData::new(response, shape), &device),
     )
-    .and_then(|evidence| evidence.with_token_rewards(Tensor::from_data(TensorData::new(tokens, shape), &device)))
     .expect("evidence that fits")
+}
+
+/// The page as tensors, with garbage on the padding.
+pub(crate) fn evidence(page: &Page, garbage: f32) -> Evidence {
+    let outcomes = outcomes(page);
+    let tokens = lines(page).into_iter().flat_map(|line| &line.tokens);
+    let tokens: Vec<f32> = tokens.map(|token| token.unwrap_or(garbage)).collect();
+    let tokens = Tensor::from_data(TensorData::new(tokens, outcomes.response().dims()), &device());
+    outcomes.with_token_rewards(tokens).expect("evidence that fits")
 }
 
 /// Values of the tokens, `None` on padding, where they must be 0.

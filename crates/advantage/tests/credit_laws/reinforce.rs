@@ -7,7 +7,9 @@ use advantage::{
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::page::{Cells, Line, Page, assert_close, cells, evidence, full_page, lines, page, tokens, widened};
+use crate::page::{
+    Cells, Line, Page, assert_close, cells, evidence, gapless_page, lines, outcomes, page, tokens, widened,
+};
 
 fn discount() -> impl Strategy<Value = Fraction> {
     let usual = select(&[0.0, 0.5, 0.95, 0.999, 1.0, 1.0][..]);
@@ -89,6 +91,11 @@ fn moments(values: &[f64]) -> (f64, f64) {
     (mean, (spread / (count - 1.0)).sqrt())
 }
 
+/// Whether the values lie so far apart that neither epsilon nor rounding shows once they are white.
+fn differs(plain: &Cells<f64>) -> bool {
+    moments(&tokens(plain)).1 > 0.1
+}
+
 /// How far f32 may be off after whitening: values of up to 40 are rounded in their seventh digit, and then divided by a
 /// deviation that may be small.
 fn allowed(plain: &Cells<f64>) -> f64 {
@@ -115,7 +122,9 @@ proptest! {
     #[test]
     fn advantages_are_white(page in page(), estimator in whitening()) {
         let (plain, _) = naive(estimator, &page);
-        prop_assume!(tokens(&plain).len() > 1 && moments(&tokens(&plain)).1 > 0.1);
+        if !differs(&plain) {
+            return Ok(());
+        }
         let advantages: Vec<f64> = tokens(&estimate(estimator, &page)).into_iter().map(f64::from).collect();
         let (mean, deviation) = moments(&advantages);
         prop_assert!(mean.abs() < 1e-5 && (deviation - 1.0).abs() < 1e-5, "{} {}", mean, deviation);
@@ -123,10 +132,20 @@ proptest! {
 
     /// Nothing is lost and nothing looks back: undiscounted, the first token sees all that the response earned.
     #[test]
-    fn undiscounted_returns_are_sums(page in full_page()) {
-        let first: Vec<f32> = returns(Fraction::literal(1.0), &page).iter().filter_map(|row| row[0]).collect();
+    fn undiscounted_returns_are_sums(page in gapless_page()) {
         let earned: Vec<f32> = evidence(&page, f32::NAN).total_rewards().into_data().iter().collect();
-        prop_assert_eq!(first, earned);
+        for (returns, earned) in returns(Fraction::literal(1.0), &page).iter().zip(earned) {
+            prop_assert!(returns.iter().flatten().next().is_none_or(|&first| first == earned), "{:?}", returns);
+        }
+    }
+
+    /// Tokens may have earned nothing of their own.
+    #[test]
+    fn no_token_rewards_are_zeros(mut page in page(), discount in discount(), kind in 0..2usize) {
+        page.iter_mut().flatten().for_each(|line| line.tokens.iter_mut().flatten().for_each(|token| *token = 0.0));
+        let estimator = [plus_plus(discount), baseline(GroupOfOne::Raw)][kind];
+        let found = cells(estimator.estimate(&outcomes(&page)).expect("groups of any size"), &page);
+        prop_assert_eq!(found, estimate(estimator, &page));
     }
 
     /// Discounted to nothing, a token sees what it earned itself.
@@ -176,9 +195,12 @@ proptest! {
 
     /// What every response earns alike teaches nothing: next to nothing where it is all there is.
     #[test]
-    fn equal_rewards_give_next_to_nothing(mut page in full_page(), reward in -100.0f32..100.0) {
+    fn equal_rewards_give_next_to_nothing(mut page in gapless_page(), reward in -100.0f32..100.0) {
         let lines = page.iter_mut().flatten();
-        lines.for_each(|line| *line = Line { reward, tokens: vec![Some(0.0); line.tokens.len()] });
+        lines.for_each(|line| {
+            line.reward = reward;
+            line.tokens.iter_mut().flatten().for_each(|token| *token = 0.0);
+        });
         let advantages = tokens(&estimate(plus_plus(Fraction::literal(1.0)), &page));
         let most = f64::from(reward.abs()) * 1e-4 / advantages.len() as f64;
         for value in advantages {
@@ -191,11 +213,13 @@ proptest! {
 
     /// An offset that f32 can hold costs no digits. The groups have no single, whose bare reward would carry it.
     #[test]
-    fn offsets_change_nothing(mut page in full_page(), offset in select(&[-4096.0f32, 1024.0][..])) {
+    fn offsets_change_nothing(mut page in gapless_page(), offset in select(&[-4096.0f32, 1024.0][..])) {
         page.iter_mut().for_each(|group| group.push(Line { reward: 1.0, ..group[0].clone() }));
         let estimators = [plus_plus(Fraction::literal(1.0)), baseline(GroupOfOne::Raw)];
         let (plain, _) = naive(estimators[0], &page);
-        prop_assume!(moments(&tokens(&plain)).1 > 0.1);
+        if !differs(&plain) {
+            return Ok(());
+        }
         let before = estimators.map(|estimator| estimate(estimator, &page));
         page.iter_mut().flatten().for_each(|line| line.reward += offset);
         // The mean divides by tokens + 1e-8: a share of 1e-8 of the offset is left over.
@@ -208,9 +232,9 @@ proptest! {
     fn an_unknown_reward_spoils_what_sees_it(
         mut page in page(), discount in discount(), column in any::<prop::sample::Index>(),
     ) {
-        let sound = returns(discount, &page);
         let column = column.index(page[0][0].tokens.len());
-        prop_assume!(page[0][0].tokens[column].is_some());
+        page[0][0].tokens[column] = Some(0.0);
+        let sound = returns(discount, &page);
         page[0][0].tokens[column] = Some(f32::NAN);
         let found = returns(discount, &page);
         let gap = page[0][0].tokens[..column].iter().rposition(Option::is_none);
@@ -229,10 +253,12 @@ proptest! {
 
     /// Rewards at the end of their range are whitened as all others are.
     #[test]
-    fn huge_rewards_are_white(page in full_page()) {
+    fn huge_rewards_are_white(page in gapless_page()) {
         let estimator = plus_plus(Fraction::literal(1.0));
         let (small, _) = naive(estimator, &page);
-        prop_assume!(moments(&tokens(&small)).1 > 0.1);
+        if !differs(&small) {
+            return Ok(());
+        }
         let expected = widened(&estimate(estimator, &page));
         let mut huge = page;
         for line in huge.iter_mut().flatten() {
