@@ -9,6 +9,8 @@ mod page;
 mod composition;
 mod estimators;
 mod perception_gate;
+mod perceptual_reshaping;
 mod reinforce;
+mod soft_token_filter;
 mod token_filter;
 mod trajectory_shaping;
