@@ -48,7 +48,8 @@ impl DependencyMetric for DependencyBound {
     fn score(&self, divergences: &[Tensor<2>], response: &Tensor<2, Bool>) -> Result<Tensor<2>, DependencyError> {
         check(self.contrasts(), divergences, response)?;
         let dependencies = stacked(divergences);
-        // As shares of the largest, squares and sums stay finite. Where all are 0 so are their shares.
+        // As shares of the largest, squares and sums stay finite. Where all are 0 so are their shares, and a largest below the
+        // normal numbers may count as 0.
         let largest = dependencies.clone().max_dim(0);
         let shares = dependencies / largest.clone().clamp_min(f32::MIN_POSITIVE);
         let mean = mean(shares.clone());

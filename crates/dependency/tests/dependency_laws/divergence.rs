@@ -211,7 +211,10 @@ proptest! {
     /// A prediction does not diverge from itself.
     #[test]
     fn zero_on_equal_predictions(mut pair in pair(), divergence in built_ins()) {
-        prop_assume!(!matches!(divergence, BuiltInDivergence::Entropy(_)));
+        // An entropy compares nothing.
+        if matches!(divergence, BuiltInDivergence::Entropy(_)) {
+            return Ok(());
+        }
         pair.contrast = pair.clean.clone();
         let found = measure(divergence, &pair);
         prop_assert!(found.iter().all(|&value| value <= 1e-6), "{:?}", found);

@@ -73,6 +73,9 @@ fn reduce() -> impl Strategy<Value = Reduce> {
     select(vec![Reduce::Mean, Reduce::Max])
 }
 
+/// Digits, or the number, are lost below the smallest normal one.
+const SUBNORMAL: f64 = f32::MIN_POSITIVE as f64;
+
 /// Divergences as they are measured, now and then negative.
 fn usual() -> impl Strategy<Value = f32> {
     prop_oneof![4 => 0.0f32..10.0, 2 => (-18.0f32..3.0).prop_map(f32::exp), 1 => -2.0f32..0.0, 1 => Just(0.0)]
@@ -188,8 +191,7 @@ proptest! {
         caution in select(&[0.0, 1e-300, 1.0, 1e20, 1e300][..]),
     ) {
         let found = score(&bound(divergences.len(), caution), &divergences);
-        // Below the normal numbers digits are lost.
-        let most = mean(&divergences) * (1.0 + 1e-6) + 1e-38;
+        let most = mean(&divergences) * (1.0 + 1e-6) + SUBNORMAL;
         prop_assert!(found.is_finite() && found >= 0.0 && f64::from(found) <= most, "{} of {:?}", found, divergences);
     }
 
@@ -206,7 +208,7 @@ proptest! {
         let found = f64::from(score(&robust(count, combination, over), &divergences));
         let v = f64::from(v).max(0.0);
         let expected = if matches!(combination, Combination::Share { .. }) { v * v / (v + 1e-8) } else { v };
-        prop_assert!((found - expected).abs() <= 1e-6 * expected + 1e-38, "{} but expected {}", found, expected);
+        prop_assert!((found - expected).abs() <= 1e-6 * expected + SUBNORMAL, "{} but expected {}", found, expected);
     }
 
     /// More grounding scores no less, more instability no more.
@@ -257,7 +259,8 @@ proptest! {
     #[test]
     fn bound_of_equal_measurements_is_their_value(v in extreme(), count in 1..=5usize, caution in select(&[0.0, 1.0, 1e300][..])) {
         let found = score(&bound(count, caution), &vec![v; count]);
-        prop_assert!((found - v.clamp(0.0, f32::MAX)).abs() <= 1e-6 * found + 1e-38, "{} but {}", found, v);
+        let found = f64::from(found);
+        prop_assert!((found - f64::from(v.clamp(0.0, f32::MAX))).abs() <= 1e-6 * found + SUBNORMAL, "{} but {}", found, v);
     }
 }
 
@@ -272,6 +275,7 @@ fn robust_by_hand() {
         (difference, Reduce::Mean, [2.0, 1.0, 0.0], 1.5),
         (difference, Reduce::Mean, [0.25, 1.0, 0.0], 0.0),
         (difference, Reduce::Mean, [MOST, MOST, 0.0], f64::from(MOST) / 2.0),
+        (difference, Reduce::Mean, [MOST, MOST, MOST / 2.0], f64::from(MOST) / 4.0),
         (difference, Reduce::Mean, [MOST, MOST, f32::INFINITY], 0.0),
         (ratio, Reduce::Max, [2.0, 1.0, 0.0], 1.0),
         (ratio, Reduce::Mean, [MOST, 1.0, 1.0], f64::from(MOST) / 2.0),
@@ -283,6 +287,10 @@ fn robust_by_hand() {
     ] {
         let found = f64::from(score(&robust(2, combination, over), &divergences));
         assert!((found - expected).abs() <= 1e-6 * expected, "{found} of {combination:?}, {over:?}, {divergences:?}");
+    }
+    // Ten tenths of the largest number, each rounded, exceed it.
+    for combination in combinations(0.0) {
+        assert_eq!(score(&robust(10, combination, Reduce::Mean), &[MOST; 11]), MOST);
     }
 }
 
