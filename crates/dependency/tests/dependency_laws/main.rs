@@ -4,6 +4,7 @@
 
 mod device;
 
+mod contrast;
 mod divergence;
 mod metric;
 mod perturbation;

@@ -10,6 +10,7 @@ use dependency::{
     GaussianNoise, PatchBlackout, Perturbation as _, PerturbedImage, SampledK3, SolidFill, Surface, View,
 };
 use image::RgbImage;
+use rand::RngExt as _;
 use trainer::{ContrastScores, Draw, Group, Scored, Scorer, Side, UpdateConfig, Vocabulary, perturbed_patches};
 use vlm_model::image_input::{ImagePatches, ImageProcessor, PATCH_VALUES};
 use vlm_model::{TokenBatch, TokenGroup};
@@ -222,7 +223,6 @@ fn draws_are_repeated_by_their_seed_alone() {
 
 #[test]
 fn no_two_draws_share_their_numbers() {
-    use rand::RngExt as _;
     let mut seen = std::collections::BTreeSet::new();
     for contrast in [0, 1, 2, (1 << 15) - 1] {
         for side in [Side::View, Side::Base] {

@@ -50,7 +50,8 @@ fn fine_stripes_are_lost_and_coarse_ones_stay() {
     for upright in [true, false] {
         let stripes = |period: u32| {
             RgbImage::from_fn(40, 60, |x, y| {
-                Rgb([if (if upright { x } else { y }) / period % 2 == 0 { 0 } else { 255 }; 3])
+                let place = if upright { x } else { y };
+                Rgb([if (place / period).is_multiple_of(2) { 0 } else { 255 }; 3])
             })
         };
         let half = Rescale { factor: Fraction::literal(0.5) };
