@@ -34,10 +34,11 @@ and, as far as the recipe reads it, a list with a number for each token, of each
   dependency     how much it depends on the image; null for a response to a prompt without an image
   entropy        entropy of the distribution it was drawn from
   token_rewards  what it earned by itself, such as a penalty for leaving a reference policy
-  progress       how far training has come, 0 to 1 [default: 1]
 In the place of the dependency, what the recipe's metric makes it from:
   divergences    for each of its contrasts, such a list of divergences
   log_probs      {\"clean\": such a list, \"contrasts\": such a list for each contrast}: log-probabilities of the tokens
+And for shapers that change with training:
+  progress       how far it has come, 0 to 1 [default: 1]
 
 A line of output has the advantage and the gate of each token, and the dependency if it was made here. What a recipe does
 with whole groups and responses (its accuracy band, its overlong filter) is left to the caller.";

@@ -37,9 +37,10 @@ fn compact(value: &Value) -> String {
 }
 
 impl Recipe {
-    /// Where the algorithm of `other` differs from this one's, in the order of a recipe file. Names and caveats do not count.
+    /// Where the algorithm of `other` differs from this one's, in the order of a recipe file, with what `other` adds to a table
+    /// behind the rest of it. Names and caveats do not count.
     ///
-    /// Components of different kinds differ as a whole; of the same kind, setting by setting.
+    /// Components of different kinds, and choices that have no key in common, differ as a whole; all others setting by setting.
     ///
     /// # Errors
     /// If a number in either is not finite.
@@ -63,7 +64,7 @@ impl Recipe {
 /// Adds the differences at `path` and below it.
 fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, differences: &mut Vec<Difference>) {
     match (before, after) {
-        (Some(Value::Object(before)), Some(Value::Object(after))) if before.get("kind") == after.get("kind") => {
+        (Some(Value::Object(before)), Some(Value::Object(after))) if are_alike(before, after) => {
             for key in keys(before, after) {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 compare(&path, before.get(key), after.get(key), differences);
@@ -79,6 +80,11 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, difference
         }
         _ => {}
     }
+}
+
+/// Whether two tables are the same thing with other settings.
+fn are_alike(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    before.get("kind") == after.get("kind") && before.keys().any(|key| after.contains_key(key))
 }
 
 /// All keys of both, those of the first in its order and then the others.

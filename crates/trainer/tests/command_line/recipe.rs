@@ -79,6 +79,127 @@ accuracy_band: - {\"low\":0.01,\"high\":0.99}
     assert!(filters.contains("\nobjective.entropy_penalty: 0.0 -> 0.06\n"), "{filters}");
 }
 
+const K3: &str = r#""divergence":{"kind":"sampled-k3","difference_clamp":20.0,"cap":10.0}"#;
+
+/// A contrast with an image changed once per prompt, before it is resized.
+fn perturbed(name: &str, perturbation: &str) -> String {
+    format!(
+        r#"{{"name":"{name}","view":{{"perturbed":{{"perturbation":{{{perturbation}}},"draws":"per-prompt","surface":"image"}}}},{K3}}}"#
+    )
+}
+
+/// Everything that sets each built-in recipe apart from the one it is built on.
+#[test]
+fn recipes_are_a_few_lines_over_another() {
+    let blind = format!(r#"{{"name":"blind","view":"blind",{K3}}}"#);
+    let measured = |contrast: &str| {
+        format!(r#"dependency: + {{"kind":"visual-dependency","contrast":{contrast},"unknown":"keep"}}"#)
+    };
+    let blackened = |probability: &str| {
+        let blackout = format!(r#""kind":"patch-blackout","patch":14,"probability":{probability}"#);
+        measured(&perturbed("blackout", &blackout))
+    };
+    let noise = perturbed("noise", r#""kind":"gaussian-noise","sigma":16.0"#);
+    let light = perturbed("brightness-contrast", r#""kind":"brightness-contrast","brightness":0.1,"contrast":0.1"#);
+    let robust = format!(
+        r#"dependency: + {{"kind":"robust-visual-dependency","grounding":{blind},"perturbations":[{noise},{light}],"combination":{{"kind":"exponential","strength":1.0}},"over":"mean"}}"#
+    );
+    let (half, more, blind) = (blackened("0.5"), blackened("0.6"), measured(&blind));
+    let group = r#"estimator: {"kind":"grpo","epsilon":1e-6,"deviation":"sample","group_of_one":"zero"} ->"#;
+    let estimator = |kind: &str| format!("{group} {kind}");
+    let clipped = |high: &str| format!(r#"loss: {{"kind":"clipped-surrogate","clip":{{"low":0.2,"high":{high}}},"dual":3.0}} ->"#);
+    let dr_grpo = estimator(r#"{"kind":"dr-grpo","group_of_one":"zero"}"#);
+    let rloo = estimator(r#"{"kind":"rloo","group_of_one":"zero"}"#);
+    let reinforce_pp = estimator(r#"{"kind":"reinforce-plus-plus","discount":1.0}"#);
+    let gspo = format!(r#"{} {{"kind":"gspo","clip":{{"low":0.0003,"high":0.0004}},"token_level":false}}"#, clipped("0.2"));
+    let cispo = format!(r#"{} {{"kind":"cispo","low":1.0,"high":4.0}}"#, clipped("0.28"));
+    let expected: [(&str, &str, &[&str]); 11] = [
+        ("grpo", "dr-grpo", &[&dr_grpo, r#"objective.reduction: sequence-mean -> {"dr-grpo":{}}"#]),
+        ("grpo", "rloo", &[&rloo]),
+        (
+            "grpo",
+            "reinforce-pp",
+            &[
+                &reinforce_pp,
+                "objective.reduction: sequence-mean -> token-mean",
+                r#"reward_kl: + {"estimator":"k1","coefficient":0.01}"#,
+            ],
+        ),
+        ("grpo", "gspo", &[&gspo, "objective.reduction: sequence-mean -> non-empty-sequence-mean"]),
+        ("dapo", "cispo", &[&cispo]),
+        (
+            "dapo",
+            "vppo",
+            &[
+                r#"shapers[0]: + {"kind":"trajectory-shaping","floor":0.9,"ceiling":"mean-one"}"#,
+                r#"shapers[1]: + {"kind":"token-filter","keep":0.4,"by":"dependency"}"#,
+                "objective.entropy_penalty: 0.0 -> 0.06",
+                &half,
+            ],
+        ),
+        (
+            "vppo",
+            "vppo-paper",
+            &[
+                r#"dependency.contrast.divergence: {"kind":"sampled-k3","difference_clamp":20.0,"cap":10.0} -> {"kind":"forward-kl"}"#,
+                r#"shapers[0].ceiling: mean-one -> {"fixed":1.1}"#,
+                "loss.dual: - 3.0",
+                "objective.reduction: token-mean -> sequence-mean",
+                "objective.entropy_penalty: 0.06 -> 0.0",
+            ],
+        ),
+        (
+            "dapo",
+            "pgpo",
+            &[
+                r#"shapers[0]: + {"kind":"perception-gate","threshold":{"range":0.4},"boost":2.0,"floor":0.0,"conserve_mass":true}"#,
+                &blind,
+            ],
+        ),
+        (
+            "pgpo",
+            "pgpo-dev",
+            &[
+                r#"shapers[0].threshold: {"range":0.4} -> {"quantile":0.4}"#,
+                "shapers[0].floor: 0.0 -> 0.1",
+                "shapers[0].conserve_mass: true -> false",
+            ],
+        ),
+        (
+            "dapo",
+            "prpo",
+            &[
+                r#"shapers[0]: + {"kind":"perceptual-reshaping","rule":{"kind":"boost","threshold":0.4,"boost":2.0},"schedule":"constant"}"#,
+                &robust,
+            ],
+        ),
+        (
+            "dapo",
+            "papo",
+            &[
+                "objective.entropy_penalty: 0.0 -> 0.03",
+                r#"objective.perception: + {"coefficient":0.01,"masked_entropy":0.03}"#,
+                &more,
+            ],
+        ),
+    ];
+    for (base, recipe, lines) in expected {
+        let output = sightline(&["recipe", "diff", base, recipe], "").output();
+        assert_eq!(output.lines().skip(1).collect::<Vec<_>>(), lines, "{base} -> {recipe}");
+    }
+}
+
+/// The documents name every built-in recipe.
+#[test]
+fn documents_name_every_recipe() {
+    let readme = include_str!("../../../../README.md");
+    for recipe in trainer::built_in() {
+        assert!(readme.contains(&format!("`{}`", recipe.name)), "{recipe} is not in README.md");
+    }
+    let reconstruction = readme.lines().find(|line| line.starts_with("| `prpo`")).expect("a row of the table");
+    assert!(reconstruction.contains("reconstruction"), "{reconstruction}");
+}
+
 #[test]
 fn differences_are_one_object_for_programs() {
     let diff = |before: &str, after: &str| -> Value {

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use dataset::shapes::{self, ShapesConfig};
-use trainer::{Recipe, vppo};
+use trainer::{Recipe, pgpo, prpo, vppo};
 
 use crate::program::{Ended, device_name, sightline};
 
@@ -61,6 +61,29 @@ fn another_process_goes_on_where_one_ended() {
     let metrics = std::fs::read_to_string(path("broken").join("metrics.jsonl")).expect("metrics were written");
     let steps = metrics.lines().filter(|line| line.contains("actor/lr")).count();
     assert_eq!(steps, 3, "{metrics}");
+}
+
+/// A recipe of one's own takes the same step from a JSON and from a TOML file, and its caveat stands where its name does.
+#[test]
+fn recipes_of_ones_own_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = configuration(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let caveat = Some("mine alone".to_owned());
+    let recipe = Recipe { name: "own".to_owned(), caveat, accuracy_band: None, shapers: pgpo().shapers, ..prpo() };
+    let mut weights = Vec::new();
+    for (form, text) in [("json", recipe.to_json()), ("toml", recipe.to_toml())] {
+        std::fs::write(path(&format!("own.{form}")), text.expect("finite numbers")).expect("a writable folder");
+        let (own, output, device) = (path(&format!("own.{form}")), path(form), device_name());
+        let arguments = ["train", "--config", &config, "--recipe", &own, "--output", &output, "--device", &device];
+        let ended = sightline(&[&arguments[..], &["schedule.steps=1"]].concat(), "");
+        assert!(ended.success && ended.errors.contains("recipe: own (mine alone)"), "{}", ended.errors);
+        let checkpoint = path(&format!("{form}/checkpoints/step-1/model.safetensors"));
+        weights.push(std::fs::read(checkpoint).expect("a checkpoint"));
+        let kept = sightline(&["recipe", "show", &path(&format!("{form}/recipe.json"))], "").output();
+        assert_eq!(kept.trim_end(), recipe.to_json().expect("finite numbers"));
+    }
+    assert!(weights[0] == weights[1], "the same weights, bit for bit");
 }
 
 #[test]
