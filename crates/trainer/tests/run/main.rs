@@ -2,4 +2,5 @@
 
 mod resume;
 mod steps;
+mod terms;
 mod workspace;
