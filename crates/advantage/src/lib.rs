@@ -15,8 +15,10 @@
 //! | Understanding R1-Zero-Like Training, [arXiv:2503.20783](https://arxiv.org/abs/2503.20783) | section 3.2 | [`DrGrpo`] |
 //! | Back to Basics (RLOO), [arXiv:2402.14740](https://arxiv.org/abs/2402.14740) | leave-one-out baseline | [`Rloo`] |
 //! | VPPO, [arXiv:2510.09285](https://arxiv.org/abs/2510.09285) | equation 6, token-level gradient filtering | [`TokenFilter`] |
+//! | VPPO | appendix I, soft filtering | [`SoftTokenFilter`] |
 //! | VPPO | equation 5, trajectory-level advantage shaping | [`TrajectoryShaping`] |
 //! | PGPO, [arXiv:2604.01840](https://arxiv.org/abs/2604.01840) | equations 4 to 8, perception gate | [`PerceptionGate`] |
+//! | PRPO, [arXiv:2606.08708](https://arxiv.org/abs/2606.08708) | perceptual advantage reshaping: unpublished, a *reconstruction* | [`PerceptualReshaping`] |
 //!
 //! Two responses to one prompt, one right and one wrong; of each, the more dependent half of the tokens speaks:
 //!
@@ -32,7 +34,8 @@
 //!     Tensor::<2, Bool>::from_data([[true, true, true, true], [true, true, false, false]], &device),
 //! )?
 //! .with_dependency(Tensor::from_data([[0.1, 0.5, 0.0, 0.2], [0.3, 0.7, 9.0, f32::NAN]], &device))?;
-//! let shapers: [Box<dyn CreditShaper>; 1] = [Box::new(TokenFilter { keep: Fraction::new(0.5)? })];
+//! let shapers: [Box<dyn CreditShaper>; 1] =
+//!     [Box::new(TokenFilter { keep: Fraction::new(0.5)?, ..TokenFilter::default() })];
 //! let credit = assign(&Grpo::default(), &shapers, &evidence)?;
 //! assert_eq!(credit.gate.into_data().iter::<f32>().collect::<Vec<_>>(), [0., 1., 0., 1., 0., 1., 0., 0.]);
 //! assert!(credit.advantage.slice([0..1, 0..1]).into_scalar::<f32>() > 0.7);
@@ -56,4 +59,7 @@ pub use estimator::{AdvantageEstimator, DrGrpo, Estimator, Grpo, Rloo};
 pub use evidence::Evidence;
 pub use groups::{GroupOfOne, Groups};
 pub use number::{AtLeastOne, Fraction, NonNegative, Positive};
-pub use shaper::{Ceiling, CreditShaper, PerceptionGate, Shaper, TokenFilter, TrajectoryShaping};
+pub use shaper::{
+    Ceiling, CreditShaper, PerceptionGate, PerceptualReshaping, ReshapingRule, Schedule, Shaper, Signal,
+    SoftTokenFilter, Threshold, TokenFilter, TrajectoryShaping,
+};

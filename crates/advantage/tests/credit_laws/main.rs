@@ -8,5 +8,7 @@ mod device;
 mod composition;
 mod estimators;
 mod perception_gate;
+mod perceptual_reshaping;
+mod soft_token_filter;
 mod token_filter;
 mod trajectory_shaping;

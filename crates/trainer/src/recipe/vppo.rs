@@ -1,6 +1,6 @@
 //! Visually-perceptive policy optimization.
 
-use advantage::{Ceiling, Fraction, Shaper, TokenFilter, TrajectoryShaping};
+use advantage::{Ceiling, Fraction, Shaper, Signal, TokenFilter, TrajectoryShaping};
 use dependency::{
     BuiltInDivergence, BuiltInPerturbation, Contrast, Metric, PatchBlackout, SampledK3, VisualDependency,
 };
@@ -27,7 +27,7 @@ pub fn vppo() -> Recipe {
                 floor: const { Fraction::literal(0.9) },
                 ceiling: Ceiling::MeanOne,
             }),
-            Shaper::TokenFilter(TokenFilter { keep: const { Fraction::literal(0.4) } }),
+            Shaper::TokenFilter(TokenFilter { keep: const { Fraction::literal(0.4) }, by: Signal::Dependency }),
         ],
         objective: Objective { entropy_penalty: 0.06, ..dapo.objective },
         ..dapo

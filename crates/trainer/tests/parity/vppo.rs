@@ -76,7 +76,7 @@ fn credit_loss_and_gradients_agree() {
         let floor = Fraction::new(0.9).expect("a fraction");
         let shapers: [Box<dyn CreditShaper>; 2] = [
             Box::new(TrajectoryShaping { floor, ceiling: Ceiling::MeanOne }),
-            Box::new(TokenFilter { keep: Fraction::new(0.4).expect("a fraction") }),
+            Box::new(TokenFilter { keep: Fraction::new(0.4).expect("a fraction"), ..TokenFilter::default() }),
         ];
         let estimator = Estimator::Grpo(Grpo::default());
         let credit = advantage::assign(&estimator, &shapers, &evidence).expect("evidence with dependency");
