@@ -3,4 +3,5 @@
 mod recipes;
 mod resume;
 mod steps;
+mod terms;
 mod workspace;

@@ -10,8 +10,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rollout::{Completion, Finish};
 use serde_json::Value;
 use trainer::{
-    Gspo, ImplicitPerception, ImportanceCorrection, KlEstimator, Lesson, Objective, Reduction, ReferenceKl, Scored,
-    TrainError, TruncatedImportance, UpdateConfig, UpdateReport, Vocabulary, is_overlong, updater,
+    Gspo, ImplicitPerception, ImportanceCorrection, KlEstimator, Lesson, Objective, Recipe, Reduction, ReferenceKl,
+    Scored, TrainError, TruncatedImportance, UpdateConfig, UpdateReport, Vocabulary, is_overlong, updater,
 };
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
@@ -278,18 +278,18 @@ fn rewards_pay_for_divergence() {
     let host = |x: Tensor<1>| x.into_data().iter::<f64>().collect::<Vec<f64>>();
     let old = host(scored.clean.log_probs.clone());
     let reference = host(scored.reference.clone().expect("it is scored"));
-    let estimates: [(KlEstimator, fn(f64) -> f64); 3] = [
-        (KlEstimator::K1, |d| -d),
-        (KlEstimator::K2, |d| d * d / 2.0),
-        (KlEstimator::K3, |d| (d.clamp(-20.0, 20.0).exp() - 1.0 - d.clamp(-20.0, 20.0)).min(10.0)),
-    ];
-    for (estimator, value) in estimates {
+    let value = |estimator: KlEstimator, difference: f64| match estimator {
+        KlEstimator::K1 => -difference,
+        KlEstimator::K2 => difference.powi(2) / 2.0,
+        _ => (difference.clamp(-20.0, 20.0).exp() - 1.0 - difference.clamp(-20.0, 20.0)).min(10.0),
+    };
+    for estimator in [KlEstimator::K1, KlEstimator::K2, KlEstimator::K3] {
         let evidence =
             scored.evidence(Some(ReferenceKl { estimator, coefficient: 0.2 })).expect("a reference is known");
         let paid = host(scored.rows.pack(evidence.token_rewards().expect("they are given")));
         assert!(paid.iter().any(|paid| paid.abs() > 1e-3), "there is something to pay");
         for ((paid, old), reference) in paid.iter().zip(&old).zip(&reference) {
-            let expected = -0.2 * value(reference - old);
+            let expected = -0.2 * value(estimator, reference - old);
             assert!((paid - expected).abs() <= 1e-5 * (1.0 + expected.abs()), "{paid} but {expected}");
         }
     }
@@ -307,47 +307,30 @@ fn rewards_pay_for_divergence() {
 #[test]
 fn recipes_are_checked() {
     let kl = |estimator| Some(ReferenceKl { estimator, coefficient: 0.1 });
-    let needs = |change: fn(&mut trainer::Recipe)| {
-        let mut recipe = trainer::vppo();
-        change(&mut recipe);
-        recipe.build()
-    };
-    let plain = needs(|_| ());
+    let plain = trainer::vppo().build();
     assert!(plain.check().is_ok() && !plain.needs_reference() && !plain.scores_reference());
-    let full = needs(|recipe| recipe.objective = every_term(Reduction::TokenMean));
+    let full = Recipe { objective: every_term(Reduction::TokenMean), ..trainer::vppo() }.build();
     assert!(full.check().is_ok() && full.needs_reference() && !full.scores_reference());
     for estimator in [KlEstimator::K1, KlEstimator::K2, KlEstimator::K3] {
         let mut sampled = trainer::vppo();
         sampled.objective.reference_kl = kl(estimator);
         let sampled = sampled.build();
         assert!(sampled.check().is_ok() && sampled.needs_reference() && sampled.scores_reference());
-        let rewards = trainer::Recipe { reward_kl: kl(estimator), ..trainer::vppo() }.build();
+        let rewards = Recipe { reward_kl: kl(estimator), ..trainer::vppo() }.build();
         assert!(rewards.check().is_ok() && rewards.needs_reference() && rewards.scores_reference());
     }
-    let wrong: [(fn(&mut trainer::Recipe), &str); 6] = [
-        (|recipe| recipe.objective.entropy_penalty = f64::NAN, "entropy_penalty"),
-        (|recipe| recipe.objective.entropy_bonus = f64::INFINITY, "entropy_bonus"),
-        (
-            |recipe| {
-                recipe.objective.reference_kl = Some(ReferenceKl { estimator: KlEstimator::K3, coefficient: f64::NAN });
-            },
-            "reference_kl",
-        ),
-        (
-            |recipe| recipe.reward_kl = Some(ReferenceKl { estimator: KlEstimator::K1, coefficient: f64::NAN }),
-            "reward_kl",
-        ),
-        (|recipe| recipe.reward_kl = Some(ReferenceKl { estimator: KlEstimator::Full, coefficient: 0.1 }), "reward_kl"),
-        (
-            |recipe| {
-                recipe.objective = every_term(Reduction::TokenMean);
-                recipe.dependency = None;
-            },
-            "perception",
-        ),
-    ];
-    for (change, term) in wrong {
-        let error = needs(change).check().expect_err(term).to_string();
+    let nan = |estimator| Some(ReferenceKl { estimator, coefficient: f64::NAN });
+    let vppo = trainer::vppo;
+    let with = |objective| Recipe { objective, ..vppo() };
+    for (recipe, term) in [
+        (with(Objective { entropy_penalty: f64::NAN, ..Objective::default() }), "entropy_penalty"),
+        (with(Objective { entropy_bonus: f64::INFINITY, ..Objective::default() }), "entropy_bonus"),
+        (with(Objective { reference_kl: nan(KlEstimator::K3), ..Objective::default() }), "reference_kl"),
+        (Recipe { reward_kl: nan(KlEstimator::K1), ..vppo() }, "reward_kl"),
+        (Recipe { reward_kl: kl(KlEstimator::Full), ..vppo() }, "reward_kl"),
+        (Recipe { dependency: None, ..with(every_term(Reduction::TokenMean)) }, "perception"),
+    ] {
+        let error = recipe.build().check().expect_err(term).to_string();
         assert!(error.contains(&format!("`{term}`")), "{error}");
     }
 }

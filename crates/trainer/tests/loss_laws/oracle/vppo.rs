@@ -19,18 +19,12 @@ fn vppo_loss() {
             .into_iter()
             .filter_map(|shaper| match shaper {
                 Shaper::TrajectoryShaping(mut shaping) => {
-                    if per.is_some() {
-                        return None;
-                    }
-                    shaping.ceiling = Ceiling::MeanOne;
+                    shaping.ceiling = per.map_or(Ceiling::MeanOne, Ceiling::MeanOnePer);
                     used("use_tas").then_some(Shaper::TrajectoryShaping(shaping))
                 }
                 other => used("use_tgf").then_some(other),
             })
             .collect();
-        if per.is_some() {
-            continue;
-        }
         assert_eq!(shapers.len(), usize::from(used("use_tas")) + usize::from(used("use_tgf")));
 
         let turned = |mut table: Vec<Vec<f64>>| {
