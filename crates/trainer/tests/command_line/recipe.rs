@@ -107,11 +107,14 @@ fn recipes_are_a_few_lines_over_another() {
     let (half, more, blind) = (blackened("0.5"), blackened("0.6"), measured(&blind));
     let group = r#"estimator: {"kind":"grpo","epsilon":1e-6,"deviation":"sample","group_of_one":"zero"} ->"#;
     let estimator = |kind: &str| format!("{group} {kind}");
-    let clipped = |high: &str| format!(r#"loss: {{"kind":"clipped-surrogate","clip":{{"low":0.2,"high":{high}}},"dual":3.0}} ->"#);
+    let clipped = |high: &str| {
+        format!(r#"loss: {{"kind":"clipped-surrogate","clip":{{"low":0.2,"high":{high}}},"dual":3.0}} ->"#)
+    };
     let dr_grpo = estimator(r#"{"kind":"dr-grpo","group_of_one":"zero"}"#);
     let rloo = estimator(r#"{"kind":"rloo","group_of_one":"zero"}"#);
     let reinforce_pp = estimator(r#"{"kind":"reinforce-plus-plus","discount":1.0}"#);
-    let gspo = format!(r#"{} {{"kind":"gspo","clip":{{"low":0.0003,"high":0.0004}},"token_level":false}}"#, clipped("0.2"));
+    let gspo =
+        format!(r#"{} {{"kind":"gspo","clip":{{"low":0.0003,"high":0.0004}},"token_level":false}}"#, clipped("0.2"));
     let cispo = format!(r#"{} {{"kind":"cispo","low":1.0,"high":4.0}}"#, clipped("0.28"));
     let expected: [(&str, &str, &[&str]); 11] = [
         ("grpo", "dr-grpo", &[&dr_grpo, r#"objective.reduction: sequence-mean -> {"dr-grpo":{}}"#]),
