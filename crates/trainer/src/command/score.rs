@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use clap::{Args, ValueEnum};
 use dependency::{
     Blur, BrightnessContrast, BuiltInDivergence, BuiltInPerturbation, Contrast, CropShift, DependencyMetric,
-    DiffusionNoise, ForwardKl, GaussianNoise, Metric, PatchBlackout, Rescale, SampledK3, SolidFill, View,
+    DiffusionNoise, ForwardKl, GaussianNoise, Metric, PatchBlackout, Rescale, SampledK3, SolidFill, Unknown, View,
     VisualDependency,
 };
 use reward::{Truth, Verdict};
@@ -112,7 +112,7 @@ impl Score {
         let divergence = of_recipe.unwrap_or(BuiltInDivergence::SampledK3(SampledK3::default()));
         let name_text = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         let contrast = Contrast::new(name_text, name.view(), divergence);
-        Ok(Some(Metric::VisualDependency(VisualDependency { contrast })))
+        Ok(Some(Metric::VisualDependency(VisualDependency { contrast, unknown: Unknown::default() })))
     }
 }
 

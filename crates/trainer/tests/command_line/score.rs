@@ -168,7 +168,7 @@ fn a_seed_stands_for_a_view() {
 
 #[test]
 fn mistakes_are_explained() {
-    score("vpo", &[]).fails_with("grpo, dapo, vppo");
+    score("vpo", &[]).fails_with("grpo, dr-grpo, dapo");
     let ended = score("vppo", &["--contrast", "fog"]);
     assert!(!ended.success && ended.errors.contains("blackout"), "{ended:?}");
     let missing = ["score", "--model", "/no/such/model", "--prompt", "x", "--response", "y", "--recipe", "vppo"];

@@ -9,7 +9,7 @@ use burn_pack::Reader;
 use trainer::{Algorithm, Objective, UpdateConfig, Updater, Vocabulary, dapo};
 use vlm_model::QwenVl;
 
-use crate::fixtures::{Batch, ByName, Recorded, assert_close, notes, number, relative_difference, updater};
+use crate::fixtures::{Batch, ByName, Recorded, assert_close, lesson, notes, number, relative_difference, updater};
 
 /// Three steps on the mean negative log-likelihood: the objective's likelihood term alone, with every gate closed.
 ///
@@ -30,12 +30,12 @@ fn three_steps_agree() {
     let algorithm = Algorithm { objective, ..dapo().build() };
     let mut updater = updater(UpdateConfig { learning_rate: number(&notes["lr"]), ..UpdateConfig::default() }, 200);
     let vocabulary = Vocabulary::plain(64);
+    let lesson = lesson(&scored, &credit, &algorithm, &vocabulary);
     let start = ByName::parameters(&batch.policy);
 
     let mut policy = batch.policy.clone();
     for (index, expected) in notes["steps"].as_array().expect("a list").iter().enumerate() {
-        let (next, report) =
-            updater.step(policy, &scored, &credit, &algorithm, &vocabulary, 1e-3).expect("the batch fits together");
+        let (next, report) = updater.step(policy, &lesson, 1e-3).expect("the batch fits together");
         policy = next;
         assert_eq!((report.policy_loss, report.skipped), (0.0, false), "every gate is closed");
         let (loss, norm) = (number(&expected["loss_before"]), number(&expected["global_norm_before_clip"]));
@@ -44,8 +44,7 @@ fn three_steps_agree() {
         assert_close(&what, &[report.gradient_norm / norm], &[1.0], 1e-4);
         compare_parameters(&recorded, &format!("step{}/", index + 1), &start, &ByName::parameters(&policy));
     }
-    let (_, report) =
-        updater.gradients(&policy, &scored, &credit, &algorithm, &vocabulary).expect("the batch fits together");
+    let (_, report) = updater.gradients(&policy, &lesson).expect("the batch fits together");
     let loss = number(&notes["loss_after_3"]);
     assert_close("loss after step 3", &[report.entropy_proxy], &[loss], 1e-4 * loss);
     compare_moments(&recorded, &updater, &policy);
