@@ -85,7 +85,7 @@ impl PerceptionGate {
         let padding = evidence.response().clone().bool_not();
         let weight = high.mask_where(score.lower(threshold), low).mask_fill(padding, 0.0);
         let weight = match (self.conserve_mass, self.cap) {
-            (true, Some(cap)) => water_filled(conserved(weight, evidence), evidence.lengths(), cap),
+            (true, Some(cap)) => water_filled(conserved(weight, evidence), &evidence.lengths(), cap),
             (true, None) => conserved(weight, evidence),
             (false, Some(cap)) => weight.clamp_max(cap.value()),
             (false, None) => weight,

@@ -14,7 +14,7 @@ use crate::AtLeastOne;
 /// - `weight`: `[responses, tokens]`, at least 0, summing to the length of the response, 0 on padding
 /// - `lengths`: `[responses, 1]`
 /// - returns `[responses, tokens]`, 0 on padding
-pub(super) fn water_filled(weight: Tensor<2>, lengths: Tensor<2>, cap: AtLeastOne) -> Tensor<2> {
+pub(super) fn water_filled(weight: Tensor<2>, lengths: &Tensor<2>, cap: AtLeastOne) -> Tensor<2> {
     // No weight exceeds the length of its response, so that a cap above the longest one changes nothing.
     let cap = cap.value().min(weight.dims()[1] as f64);
     let silent = weight.clone().lower_equal_scalar(0.0);

@@ -283,6 +283,16 @@ fn four_tokens_by_rank_by_hand() {
     assert_close(&found, &[vec![0.6, 0.6, 1.0, 0.6]], 1e-6).expect("the floor");
 }
 
+/// Denominators are 1e-8 larger than they should be, which shows where the threshold is hardly above the lowest score.
+#[test]
+fn a_threshold_of_nothing_has_a_denominator() {
+    // The logarithms 0, 5e-9, 1e-8 and log 2 are rescaled by log 2.
+    let found = of_one_response(snapshot(0.5), &[0.0, 5e-9, 1e-8, 1.0]);
+    let unit = std::f64::consts::LN_2;
+    let low = (5e-9 / unit) / (1e-8 / unit + 1e-8);
+    assert_close(&found, &[vec![0.1, low, 1.0, 3.0]], 1e-6).expect("the snapshot's weights");
+}
+
 /// In f64 0.29 * 100 is a little less than 29.
 #[test]
 fn rounding_errors_rank_no_token_lower() {

@@ -16,7 +16,7 @@ use crate::token_filter::shuffled_tokens;
 const TOLERANCE: f64 = 5e-4;
 
 fn rule() -> impl Strategy<Value = ReshapingRule> {
-    let share = || select(&[0.0, 0.2, 0.4, 0.6, 0.8][..]).prop_map(|share| Fraction::new(share).expect("a share"));
+    let share = || select(&[0.0, 0.2, 0.4, 0.6, 0.8, 1.0][..]).prop_map(|share| Fraction::new(share).expect("a share"));
     let boost = select(&[0.0, 1.0, 2.0][..]).prop_map(|boost| NonNegative::new(boost).expect("not negative"));
     let temperature = select(&[0.1, 1.0][..]).prop_map(|value| Positive::new(value).expect("above 0"));
     prop_oneof![
