@@ -143,6 +143,21 @@ fn importance_weights() {
         let masked = MaskedImportance { level, ..masked };
         close(weights(ImportanceCorrection::Masked(masked)), [1.0, 1.0, 1.0], 0.0);
     }
+    // A ratio at a bound is kept, and one beyond e²⁰ is e²⁰.
+    let even = Batch { sampling: vec![old.to_vec()], ..row(&old, &old) };
+    let far = Batch { sampling: vec![vec![-90.0; 3]], ..row(&old, &old) };
+    let (one, huge) = (const { AtLeastOne::literal(1.0) }, const { AtLeastOne::literal(1e12) });
+    let tight = MaskedImportance { low: const { Fraction::literal(1.0) }, high: one, ..masked };
+    for (batch, correction, weight) in [
+        (&even, ImportanceCorrection::Masked(tight), 1.0),
+        (&even, ImportanceCorrection::Truncated(TruncatedImportance { cap: one, ..truncated }), 1.0),
+        (&far, ImportanceCorrection::Truncated(TruncatedImportance { cap: huge, ..truncated }), 20.0_f64.exp()),
+    ] {
+        let objective = Objective { importance: Some(correction), ..Objective::default() };
+        let found = batch.evaluate(&surrogate(None), &objective);
+        assert_eq!(found.parts[part::LIMITED], 0.0, "{correction:?}");
+        assert!((found.parts[part::WEIGHT] / weight - 1.0).abs() < 1e-5, "{correction:?}");
+    }
     let of_response = |level| {
         let batch = Batch { sampling: vec![vec![-1.5, -1.5, -1.5]], ..row(&old, &old) };
         let cap = const { AtLeastOne::literal(100.0) };
