@@ -62,7 +62,10 @@ fn divergences(criterion: &mut Criterion) {
             let piece = (chunk.get() * VOCABULARY * size_of::<f32>()) as f64;
             let peak = (MEMORY.peak_usage() - before) as f64;
             let megabytes = peak / f64::from(1 << 20);
-            eprintln!("{name}, {tokens} tokens in pieces of {chunk}: peak of {megabytes:.0} MiB, {:.1} pieces", peak / piece);
+            eprintln!(
+                "{name}, {tokens} tokens in pieces of {chunk}: peak of {megabytes:.0} MiB, {:.1} pieces",
+                peak / piece
+            );
             group.throughput(Throughput::Elements(tokens as u64));
             let id = BenchmarkId::new(name, format!("{tokens} by {chunk}"));
             group.bench_function(id, |bencher| bencher.iter(|| response.diverge(divergence, chunk)));

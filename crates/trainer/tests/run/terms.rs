@@ -31,8 +31,8 @@ impl AdvantageEstimator for Witness {
 }
 
 /// A trainer whose recipe differs from GRPO, one optimizer step to each of its three steps.
-fn start(workspace: &Workspace, recipe: Recipe) -> (Trainer, Witness) {
-    let path = workspace.recipe(&recipe);
+fn start(workspace: &Workspace, recipe: &Recipe) -> (Trainer, Witness) {
+    let path = workspace.recipe(recipe);
     let mut config = workspace.config(&recipe.name, &path);
     (config.update.updates_per_step, config.update.learning_rate, config.schedule.steps) = (1, 3e-4, 3);
     let mut trainer = Trainer::start(config).expect("starts");
@@ -57,7 +57,7 @@ fn whole_distributions_are_compared() {
     let reference_kl = Some(ReferenceKl { estimator: KlEstimator::Full, coefficient: 1e-3 });
     let objective =
         Objective { reference_kl, entropy_bonus: 1e-3, reduction: Reduction::TokenMean, ..Objective::default() };
-    let (mut trainer, _) = start(&workspace, Recipe { objective, ..named("full") });
+    let (mut trainer, _) = start(&workspace, &Recipe { objective, ..named("full") });
     assert!(trainer.reference.is_some());
     let reports = steps(&mut trainer, 2);
     assert!(reports[0].reference_kl.abs() < 1e-5 && reports[1].reference_kl > 1e-4, "{reports:?}");
@@ -73,12 +73,12 @@ fn whole_distributions_are_compared() {
 fn divergence_can_be_paid_from_rewards() {
     let workspace = Workspace::new();
     let reward_kl = Some(ReferenceKl { estimator: KlEstimator::K2, coefficient: 0.1 });
-    let (mut trainer, witness) = start(&workspace, Recipe { reward_kl, ..named("reward") });
+    let (mut trainer, witness) = start(&workspace, &Recipe { reward_kl, ..named("reward") });
     let reports = steps(&mut trainer, 2);
     let paid = witness.paid.lock().expect("one thread").clone();
     assert!(paid.len() == 2 && paid[0] < 1e-6 && paid[1] > 1e-6, "{paid:?}");
     assert!(reports.iter().all(|report| report.reference_kl == 0.0), "it is no term of the loss");
-    let (mut plain, witness) = start(&workspace, named("plain"));
+    let (mut plain, witness) = start(&workspace, &named("plain"));
     plain.step().expect("a step");
     assert!(plain.reference.is_none() && witness.paid.lock().expect("one thread").is_empty());
 }
@@ -91,7 +91,7 @@ fn perception_reads_the_contrast() {
     let perception = Some(ImplicitPerception { coefficient: number, masked_entropy: number });
     let objective = Objective { perception, entropy_penalty: 0.05, ..grpo().objective };
     let recipe = Recipe { objective, dependency: vppo().dependency, ..named("perception") };
-    let (mut trainer, _) = start(&workspace, recipe);
+    let (mut trainer, _) = start(&workspace, &recipe);
     trainer.config.update.updates_per_step = 2;
     let report = trainer.step().expect("a step");
     assert!(report.perception_kl > 0.0 && report.masked_entropy > 0.1, "{report:?}");
@@ -110,7 +110,7 @@ fn corrections_and_losses_train() {
     let importance = Some(ImportanceCorrection::Masked(MaskedImportance::default()));
     for (name, max_length, loss) in [("budget", None, -1.0 / 3.0), ("twice", NonZeroUsize::new(14), -1.0 / 6.0)] {
         let objective = Objective { importance, reduction: Reduction::DrGrpo { max_length }, ..Objective::default() };
-        let (mut trainer, _) = start(&workspace, Recipe { objective, ..named(name) });
+        let (mut trainer, _) = start(&workspace, &Recipe { objective, ..named(name) });
         trainer.config.rollout.prompts_per_step = 1;
         let report = trainer.step().expect("a step");
         assert!((report.importance - 1.0).abs() < 1e-4 && report.limited == 0.0, "{report:?}");
@@ -122,7 +122,7 @@ fn corrections_and_losses_train() {
     let cispo = BuiltInLoss::Cispo(Cispo { low: const { advantage::Fraction::literal(1.0) }, high: open });
     for (name, loss) in [("gspo", BuiltInLoss::Gspo(Gspo::default())), ("cispo", cispo)] {
         let objective = Objective { reduction: Reduction::NonEmptySequenceMean, ..Objective::default() };
-        let (mut trainer, _) = start(&workspace, Recipe { loss, objective, ..named(name) });
+        let (mut trainer, _) = start(&workspace, &Recipe { loss, objective, ..named(name) });
         let reports = steps(&mut trainer, 2);
         assert!(reports.iter().all(|report| report.gradient_norm > 0.0 && report.skipped_updates == 0), "{reports:?}");
     }
@@ -132,7 +132,7 @@ fn corrections_and_losses_train() {
 #[test]
 fn cut_responses_can_be_left_out() {
     let workspace = Workspace::new();
-    let (mut trainer, _) = start(&workspace, Recipe { overlong_filter: true, ..named("filter") });
+    let (mut trainer, _) = start(&workspace, &Recipe { overlong_filter: true, ..named("filter") });
     let report = trainer.step().expect("a step");
     assert_eq!((report.truncated, report.policy_loss, report.gradient_norm), (1.0, 0.0, 0.0), "{report:?}");
     assert_eq!((report.advantage, report.skipped_updates), (1.0, 0), "they have an advantage all the same");
@@ -142,7 +142,7 @@ fn cut_responses_can_be_left_out() {
 #[test]
 fn progress_is_told() {
     let workspace = Workspace::new();
-    let (mut trainer, witness) = start(&workspace, named("progress"));
+    let (mut trainer, witness) = start(&workspace, &named("progress"));
     steps(&mut trainer, 4);
     assert_eq!(*witness.progress.lock().expect("one thread"), [0.0, 0.5, 1.0, 1.0]);
     trainer.config.schedule.steps = 1;
