@@ -92,7 +92,9 @@ impl Source<'_> {
                 .map(|index| prepare(&problems[index], self.processor, &self.policy.config, &self.config.data))
                 .collect::<Result<_, _>>()?;
             let seed = derive(self.config.seed, Purpose::Rollout, &[step, round]);
-            let answered = self.answer(tasks, self.config.rollout.responses, seed)?;
+            let seeds: Vec<u64> =
+                (0..tasks.len() as u64).map(|index| derive(seed, Purpose::Rollout, &[index])).collect();
+            let answered = self.answer(tasks, self.config.rollout.responses, &seeds)?;
             for group in &answered {
                 collected.sampled.add(&group.verdicts);
                 collected.sampled_groups += 1;
@@ -104,21 +106,21 @@ impl Source<'_> {
         Ok(collected)
     }
 
-    /// Samples and judges responses to each task.
+    /// Samples and judges responses to each task, each from the draws of its own one of `seeds`.
     ///
     /// # Errors
     /// If nothing can be sampled.
-    pub fn answer(&self, tasks: Vec<Task>, responses: usize, seed: u64) -> Result<Vec<Group>, TrainError> {
+    pub fn answer(&self, tasks: Vec<Task>, responses: usize, seeds: &[u64]) -> Result<Vec<Group>, TrainError> {
         let policy = self.policy;
         let features = features_of(policy, &tasks);
         let prompts: Vec<RolloutPrompt> = tasks
             .iter()
             .zip(&features)
-            .enumerate()
-            .map(|(index, (task, features))| RolloutPrompt {
+            .zip(seeds)
+            .map(|((task, features), &seed)| RolloutPrompt {
                 tokens: task.prompt.clone(),
                 image_features: features.clone(),
-                seed: derive(seed, Purpose::Rollout, &[index as u64]),
+                seed,
             })
             .collect();
         let tokens = &policy.config.tokens;

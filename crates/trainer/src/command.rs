@@ -1,6 +1,7 @@
 //! The command line.
 
 mod credit;
+mod eval;
 mod generate;
 mod question;
 mod recipe;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Train a policy; without arguments, the embedded demonstration
     Train(train::Train),
+    /// Measure how well a model answers problems
+    Eval(eval::Eval),
     /// Answer a question about images
     Generate(generate::Generate),
     /// Show how each token of a response depends on the images
@@ -48,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Train(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Credit(command) => command.run(),

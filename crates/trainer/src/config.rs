@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use reward::{BoxedAnswer, SoftOverlong, Weight};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
+use vlm_model::image_input::PixelLimits;
+use vlm_model::processor::Processor;
 
 use crate::TrainError;
 
@@ -56,6 +58,12 @@ pub struct DataConfig {
     /// Longest prompt, in tokens, image tokens included. A longer one is an error that names its line.
     #[serde(default = "default_prompt_tokens")]
     pub max_prompt_tokens: usize,
+    /// Smaller images are enlarged to this area in pixels; by default what the checkpoint says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_pixels: Option<u32>,
+    /// Larger images are reduced to this area in pixels; by default what the checkpoint says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pixels: Option<u32>,
 }
 
 /// Rollouts.
@@ -140,6 +148,22 @@ const fn default_prompt_tokens() -> usize {
     4096
 }
 
+impl DataConfig {
+    /// The processor of a checkpoint, with these limits on its images.
+    ///
+    /// # Errors
+    /// If a file is missing or faulty.
+    pub fn processor(&self, model: &Path) -> Result<Processor, TrainError> {
+        let mut processor = Processor::from_folder(model)?;
+        let limits = &mut processor.image.limits;
+        *limits = PixelLimits::new(
+            self.min_pixels.unwrap_or(limits.min_pixels),
+            self.max_pixels.unwrap_or(limits.max_pixels),
+        );
+        Ok(processor)
+    }
+}
+
 impl Default for RolloutConfig {
     fn default() -> Self {
         let sampling = Sampling { max_new_tokens: 2048, top_p: 0.99, ..Sampling::default() };
@@ -181,6 +205,30 @@ impl Default for ScheduleConfig {
 }
 
 impl TrainConfig {
+    /// The defaults, for a model and the problems it is to answer, with nothing to train on.
+    #[must_use]
+    pub fn of_model(model: &Path, held_out: &Path) -> Self {
+        Self {
+            model: model.to_owned(),
+            output: PathBuf::new(),
+            recipe: default_recipe(),
+            device: default_device(),
+            seed: 0,
+            data: DataConfig {
+                train: PathBuf::new(),
+                held_out: Some(held_out.to_owned()),
+                instruction: String::new(),
+                max_prompt_tokens: default_prompt_tokens(),
+                min_pixels: None,
+                max_pixels: None,
+            },
+            rollout: RolloutConfig::default(),
+            reward: accuracy_alone(),
+            update: UpdateConfig::default(),
+            schedule: ScheduleConfig::default(),
+        }
+    }
+
     /// Reads a TOML file and applies `key=value` overrides, in order; keys are dotted, values are TOML (a bare word counts
     /// as a string).
     ///
@@ -253,6 +301,12 @@ impl TrainConfig {
         if let Some((key, value, _)) = ranges.iter().find(|(_, value, holds)| !holds || value.is_nan()) {
             return Err(format!("{key} is {value}, which is out of range"));
         }
+        let (least, most) = (self.data.min_pixels.unwrap_or(1), self.data.max_pixels.unwrap_or(u32::MAX));
+        if least == 0 || least > most {
+            return Err(format!(
+                "data.min_pixels is {least} and data.max_pixels {most}; use 1 <= min_pixels <= max_pixels"
+            ));
+        }
         self.rollout.sampling.validate().map_err(|error| format!("rollout.sampling: {error}"))
     }
 }
@@ -323,6 +377,8 @@ mod tests {
             ("update.beta_2=1.5", "update.beta_2 is 1.5"),
             ("nonsense", "expected key=value"),
             ("model.x=1", "not a section"),
+            ("data.min_pixels=0", "data.min_pixels is 0"),
+            ("data={train = 't', min_pixels = 5, max_pixels = 4}", "data.max_pixels 4"),
         ] {
             let error = config().with_overrides(&[text.to_owned()]).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -122,6 +122,56 @@ pub enum TrainError {
         /// The folder.
         folder: PathBuf,
     },
+    /// An evaluation's folder holds another evaluation.
+    #[error(
+        "{} holds an evaluation that asked something else; choose another output folder, or ask the same:\n  {differences}", folder.display()
+    )]
+    EvaluationChanged {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs, a line for each place.
+        differences: String,
+    },
+    /// A folder that an evaluation cannot be written to.
+    #[error("cannot evaluate into {}: {reason}; choose another output folder", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
+    /// An evaluation without a single graded response.
+    #[error(
+        "nothing was evaluated: of {problems} problems {skipped} were skipped and the others have no graded response{first}"
+    )]
+    NothingEvaluated {
+        /// Problems.
+        problems: usize,
+        /// Problems that could not be asked.
+        skipped: usize,
+        /// The first of them and why, after a colon; or nothing.
+        first: String,
+    },
+    /// A preset that is not built in.
+    #[error("there is no preset `{name}`; there are {known}")]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+        /// The built-in names.
+        known: String,
+    },
+    /// Two evaluations of different problems.
+    #[error(
+        "problem {number} is not the same in both evaluations: \"{before}\" and \"{after}\"; compare evaluations of one data set"
+    )]
+    OtherProblems {
+        /// The problem's number, from 1.
+        number: usize,
+        /// Question and expected answer in the first.
+        before: String,
+        /// Question and expected answer in the second.
+        after: String,
+    },
     /// The program's input is malformed.
     #[error("{0}")]
     Usage(String),

@@ -47,7 +47,10 @@ pub use collect::{Collected, Group, RewardSums, Source};
 pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
 pub use device::device;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{
+    Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,
+    Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
+};
 pub use gradients::{ClippedGradient, Gradients};
 pub use loss::{
     BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,

@@ -78,15 +78,28 @@ impl TrainObserver for MetricsFile {
     }
 
     fn on_validation(&mut self, step: usize, evaluation: &Evaluation) -> Result<(), TrainError> {
+        let overall = &evaluation.overall;
         let mut line = serde_json::json!({
             "step": step,
-            "val/accuracy": evaluation.accuracy,
-            "val/accuracy_standard_error": evaluation.standard_error,
-            "val/problems": evaluation.problems,
+            "val/accuracy": overall.accuracy,
+            "val/accuracy_standard_error": overall.standard_error,
+            "val/reward_score": overall.reward,
+            "val/format": overall.format,
+            "val/problems": overall.problems,
             "val/samples": evaluation.samples,
+            "val/skipped": evaluation.skipped.len(),
+            "val/ungraded": overall.ungraded,
+            "val_response_length/mean": overall.length.mean,
+            "val_response_length/p50": overall.length.p50,
+            "val_response_length/p95": overall.length.p95,
+            "val_response_length/max": overall.length.max,
+            "val_response_length/clip_ratio": overall.truncated,
         });
-        for (k, pass) in evaluation.passes() {
-            line[format!("val/pass@{k}")] = pass.into();
+        for (k, pass) in &overall.pass_at {
+            line[format!("val/pass@{k}")] = (*pass).into();
+        }
+        for (category, score) in &evaluation.categories {
+            line[format!("val/accuracy/{category}")] = score.accuracy.into();
         }
         self.append(&line)
     }

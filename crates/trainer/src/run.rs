@@ -5,11 +5,10 @@ use std::path::Path;
 
 use burn::module::Module as _;
 use dataset::{Problem, Sampler, read_json_lines};
-use vlm_model::processor::Processor;
 
 use crate::collect::Source;
 use crate::config::TrainConfig;
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, Tally, evaluate};
 use crate::observe::TrainObserver;
 use crate::recipe::Recipe;
 use crate::step::{Trainer, trainable, updater, vocabulary};
@@ -64,7 +63,7 @@ impl Trainer {
         let reference = algorithm.needs_reference().then(|| vlm_model::load(&config.model, &device)).transpose()?;
         let problems = read_json_lines(&config.data.train)?;
         Ok(Self {
-            processor: Processor::from_folder(&config.model)?,
+            processor: config.data.processor(&config.model)?,
             reward: config.reward,
             updater: updater(&config.update),
             vocabulary: vocabulary(&config, &policy, &device.inner()),
@@ -114,11 +113,11 @@ impl Trainer {
         Ok(last)
     }
 
-    /// Accuracy of the present policy on held-out problems. `done` is told how many are finished.
+    /// Accuracy of the present policy on held-out problems. `done` is told after every block of them.
     ///
     /// # Errors
     /// As for [`evaluate`].
-    pub fn validate(&self, problems: &[Problem], done: impl FnMut(usize)) -> Result<Evaluation, TrainError> {
+    pub fn validate(&self, problems: &[Problem], done: impl FnMut(&Tally)) -> Result<Evaluation, TrainError> {
         let policy = self.policy.valid();
         let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
         evaluate(&source, problems, self.config.schedule.validation_samples, done)

@@ -90,7 +90,7 @@ impl WarmUp {
                 evaluate(&Source { policy: &frozen, ..*source }, checked_problems, 1, |_| {})
             });
             let checked = checked.transpose()?;
-            let enough = checked.as_ref().is_some_and(|evaluation| evaluation.accuracy >= self.enough);
+            let enough = checked.as_ref().is_some_and(|evaluation| evaluation.overall.accuracy >= self.enough);
             show(WarmUpProgress { step: step + 1, loss, checked });
             if enough {
                 return Ok((policy, step + 1));

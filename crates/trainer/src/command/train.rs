@@ -7,7 +7,7 @@ use clap::Args;
 use dataset::read_json_lines;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
-use trainer::{Console, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::{Console, Evaluation, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
 
 use super::print;
 
@@ -106,8 +106,10 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
         Some(after) => after,
         None => trainer.validate(&problems, |_| {})?,
     };
-    let error = before.standard_error.hypot(after.standard_error);
-    let gain = after.accuracy - before.accuracy;
+    let (before, after) = (&before, &after);
+    let error = |evaluation: &Evaluation| evaluation.overall.standard_error.unwrap_or_default();
+    let error = error(before).hypot(error(after));
+    let gain = after.overall.accuracy - before.overall.accuracy;
     print(&format!("held-out accuracy after the warm-up:      {before}"))?;
     print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;
     print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)))?;

@@ -126,7 +126,7 @@ fn truncated_responses_may_earn_nothing() {
             Source { policy: &policy, processor: &trainer.processor, reward: &Generous, config: &trainer.config };
         let problem = &trainer.problems[0];
         let task = trainer::prepare(problem, &trainer.processor, &policy.config, &trainer.config.data).expect("valid");
-        let groups = source.answer(vec![task], 64, 5).expect("can be sampled");
+        let groups = source.answer(vec![task], 64, &[5]).expect("can be sampled");
         assert_eq!((groups.len(), groups[0].verdicts.len()), (1, 64));
         for (completion, verdict) in groups[0].completions.iter().zip(&groups[0].verdicts) {
             let earns = judge_truncated || completion.finish == Finish::Stop;
@@ -186,6 +186,7 @@ fn runs_end_with_a_validation() {
     config.schedule.validation_samples = 2;
     let mut trainer = Trainer::start(config).expect("starts");
     let evaluation = trainer.run(&mut []).expect("runs").expect("there are held-out problems");
-    assert_eq!((evaluation.problems, evaluation.samples, evaluation.sums.count), (3, 2, 6));
-    assert!((0.0..=1.0).contains(&evaluation.accuracy));
+    let overall = &evaluation.overall;
+    assert_eq!((overall.problems, evaluation.samples, overall.responses), (3, 2, 6));
+    assert!((0.0..=1.0).contains(&overall.accuracy));
 }

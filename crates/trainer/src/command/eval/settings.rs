@@ -1,0 +1,131 @@
+//! Which model answers which problems, and how.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use trainer::{Exam, Preset, TrainConfig, TrainError};
+
+/// Model, problems and settings.
+#[derive(Args)]
+pub(super) struct Settings {
+    /// Checkpoint folder in Hub layout [default with --run: the run's newest]
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Files of problems [default with --run or --config: the held-out ones]
+    #[arg(long, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Folder of a training run, whose settings are taken over
+    #[arg(long, conflicts_with = "config")]
+    run: Option<PathBuf>,
+    /// Configuration file of a training run, whose settings are taken over
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Settings of a published evaluation; `sightline eval presets` lists them
+    #[arg(long)]
+    pub(super) preset: Option<String>,
+    /// Responses to each problem
+    #[arg(long)]
+    samples: Option<usize>,
+    /// Take the likeliest token, one response to each problem
+    #[arg(long, conflicts_with_all = ["samples", "temperature", "top_p", "top_k"])]
+    greedy: bool,
+    /// Divides the logits; 0 takes the likeliest token
+    #[arg(long, allow_negative_numbers = true)]
+    temperature: Option<f64>,
+    /// Keep the smallest set of tokens with this share of the probability
+    #[arg(long, allow_negative_numbers = true)]
+    top_p: Option<f64>,
+    /// Keep this many of the likeliest tokens; 0 keeps all
+    #[arg(long)]
+    top_k: Option<usize>,
+    /// Length limit of a response, in tokens
+    #[arg(long)]
+    max_new_tokens: Option<usize>,
+    /// Seed of the draws
+    #[arg(long)]
+    seed: Option<u64>,
+    /// cpu, wgpu or cuda:0
+    #[arg(long)]
+    device: Option<String>,
+    /// Answer the first N problems alone
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Further settings of a training configuration, such as `data.max_prompt_tokens=8192`
+    #[arg(value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+impl Settings {
+    /// Reads configuration and problems. Flags count more than the preset, and the preset more than the run.
+    pub(super) fn exam(&self, preset: Option<&Preset>) -> Result<Exam, TrainError> {
+        let of_preset = preset.map_or_else(Vec::new, Preset::overrides);
+        let ours = self.flags();
+        let changed: Vec<&str> = ours
+            .iter()
+            .filter(|text| of_preset.iter().any(|theirs| changes(text, theirs)))
+            .map(String::as_str)
+            .collect();
+        let preset = preset.map(|preset| match changed.is_empty() {
+            true => preset.name.to_owned(),
+            false => format!("{} with {}", preset.name, changed.join(", ")),
+        });
+        let overrides = [of_preset, ours].concat();
+        let config = match (&self.run, &self.config) {
+            (Some(run), _) => {
+                let path = run.join("config.toml");
+                // Before the newest checkpoint is looked for, so that a folder without a run is called that.
+                TrainConfig::read(&path, &[])?;
+                let newest = match &self.model {
+                    Some(_) => Vec::new(),
+                    None => vec![text("model", &trainer::newest(run)?.display().to_string())],
+                };
+                TrainConfig::read(&path, &[newest, overrides].concat())?
+            }
+            (None, Some(path)) => TrainConfig::read(path, &overrides)?,
+            (None, None) => {
+                let missing =
+                    |flag: &str| TrainError::Usage(format!("{flag} is missing; give it, or --run or --config"));
+                let model = self.model.as_ref().ok_or_else(|| missing("--model"))?;
+                let data = self.data.first().ok_or_else(|| missing("--data"))?;
+                TrainConfig::of_model(model, data).with_overrides(&overrides)?
+            }
+        };
+        let mut exam = Exam::new(config, preset)?;
+        exam.problems.truncate(self.limit.unwrap_or(usize::MAX));
+        Ok(exam)
+    }
+
+    /// The flags as overrides, before those given as such.
+    fn flags(&self) -> Vec<String> {
+        let path = |path: &PathBuf| path.display().to_string();
+        let greedy = self.greedy.then_some(1);
+        let flags = [
+            self.model.as_ref().map(|model| text("model", &path(model))),
+            self.data.first().map(|data| text("data.held_out", &path(data))),
+            self.device.as_ref().map(|device| text("device", device)),
+            self.seed.map(|seed| format!("seed={seed}")),
+            self.samples.or(greedy).map(|samples| format!("schedule.validation_samples={samples}")),
+            self.temperature.or(greedy.map(|_| 0.0)).map(|value| format!("rollout.sampling.temperature={value:?}")),
+            self.top_p.map(|value| format!("rollout.sampling.top_p={value:?}")),
+            self.top_k.map(|value| format!("rollout.sampling.top_k={value}")),
+            self.max_new_tokens.map(|value| format!("rollout.sampling.max_new_tokens={value}")),
+        ];
+        flags.into_iter().flatten().chain(self.overrides.iter().cloned()).collect()
+    }
+}
+
+/// A `key=value` text with a string for its value.
+fn text(key: &str, value: &str) -> String {
+    format!("{key}={}", toml::Value::String(value.to_owned()))
+}
+
+/// Whether an override of ours sets the key of another.
+fn changes(ours: &str, theirs: &str) -> bool {
+    let (ours, theirs) = (key(ours), key(theirs));
+    ours == theirs || theirs.strip_prefix(ours).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The key of a `key=value` text.
+fn key(text: &str) -> &str {
+    text.split('=').next().unwrap_or_default().trim()
+}

@@ -1,0 +1,69 @@
+//! An evaluation by itself, from a configuration to figures.
+
+use dataset::{Problem, read_json_lines};
+
+use super::figures::Evaluation;
+use super::go_on;
+use super::journal::Journal;
+use super::protocol::Protocol;
+use super::tally::Tally;
+use crate::collect::Source;
+use crate::config::TrainConfig;
+use crate::{TrainError, device};
+
+/// A configuration whose model is to answer its held-out problems, as its validation does.
+#[derive(Clone, Debug)]
+pub struct Exam {
+    /// The configuration. What concerns training alone is not read.
+    pub config: TrainConfig,
+    /// The preset that made some of its settings, if there is one.
+    pub preset: Option<String>,
+    /// The problems.
+    pub problems: Vec<Problem>,
+}
+
+impl Exam {
+    /// Reads the problems of `data.held_out`.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn new(config: TrainConfig, preset: Option<String>) -> Result<Self, TrainError> {
+        let missing = || TrainError::Usage("there are no problems to answer; name some with --data".to_owned());
+        let problems = read_json_lines(config.data.held_out.as_deref().ok_or_else(missing)?)?;
+        Ok(Self { config, preset, problems })
+    }
+
+    /// Everything that the figures will depend on. Reads the model's files whole.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn protocol(&self) -> Result<Protocol, TrainError> {
+        Protocol::new(&self.config, self.preset.as_deref(), &self.problems)
+    }
+
+    /// Answers the problems and takes the figures; with a journal, only the problems it does not hold. `done` is told after
+    /// every block. The model is loaded if there is something left to answer.
+    ///
+    /// # Errors
+    /// If the model cannot be loaded, nothing can be sampled, or the journal cannot be written.
+    pub fn take(
+        &self,
+        journal: Option<&mut (Journal, Tally)>,
+        done: impl FnMut(&Tally),
+    ) -> Result<Evaluation, TrainError> {
+        let config = &self.config;
+        let (journal, tally) = match journal {
+            Some((journal, tally)) => (Some(journal), tally.clone()),
+            None => (None, Tally::new(config.schedule.validation_samples)),
+        };
+        if tally.problems() == self.problems.len() {
+            return Ok(tally.evaluation());
+        }
+        let policy = vlm_model::load(&config.model, &device(&config.device)?)?;
+        let processor = config.data.processor(&config.model)?;
+        let source = Source { policy: &policy, processor: &processor, reward: &config.reward, config };
+        let mut journal = journal;
+        let keep = |records: &[_]| journal.as_mut().map_or(Ok(()), |journal| journal.append(records));
+        Ok(go_on(&source, &self.problems, tally, keep, done)?.evaluation())
+    }
+}
