@@ -77,13 +77,15 @@ fn compare(given: &str, truth: &str, grouping: Grouping, fuel: &Fuel) -> Result<
     Ok(if same { Ground::Value } else { Ground::Different })
 }
 
-/// The text with every run of blanks as one space, and none around it.
+/// The text with every run of blanks as one space, and no blanks, quotes or asterisks of Markdown around it.
 fn collapsed(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let bold = text.strip_prefix("**").and_then(|text| text.strip_suffix("**")).filter(|text| !text.contains('*'));
+    bold.unwrap_or(&text).trim().to_owned()
 }
 
 /// What is left without the marks that only set an answer off.
 fn bare(text: &str) -> String {
-    let without_words = text.replace("\\text", "").replace("\\boxed", "");
+    let without_words = text.replace("\\text", "").replace("\\boxed", "").replace("\\{", "⦃");
     without_words.chars().filter(|c| !matches!(c, '$' | ' ' | '{' | '}' | '.' | ',' | '\\')).collect()
 }

@@ -76,15 +76,7 @@ pub(crate) fn proportional(a: &Expression, b: &Expression, scale: Scale, fuel: &
 
 /// The formula with every variable replaced by its value at a point.
 fn fixed(expression: &Expression, point: u64) -> Expression {
-    let all = |parts: &[Expression]| parts.iter().map(|part| fixed(part, point)).collect();
-    match expression {
-        Expression::Variable(name) => Expression::Number(at_point(name, point)),
-        Expression::Number(_) | Expression::Constant(_) => expression.clone(),
-        Expression::Sum(terms) => Expression::Sum(all(terms)),
-        Expression::Product(factors) => Expression::Product(all(factors)),
-        Expression::Power(base, exponent) => fixed(base, point).to_the(fixed(exponent, point)),
-        Expression::Call(function, arguments) => Expression::Call(*function, all(arguments)),
-    }
+    expression.replaced(&|name| Some(Expression::Number(at_point(name, point))))
 }
 
 fn is_positive(expression: &Expression, fuel: &Fuel) -> Result<bool, Failure> {

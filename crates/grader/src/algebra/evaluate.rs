@@ -174,7 +174,9 @@ impl<'a> Evaluator<'a> {
         if exponent.is_integer() {
             return self.whole_power(base, exponent.numer());
         }
-        let degree = exponent.denom().to_u32().filter(|degree| *degree <= LARGEST_EXPONENT).ok_or(Failure::Refused)?;
+        let Some(degree) = exponent.denom().to_u32().filter(|degree| *degree <= LARGEST_EXPONENT) else {
+            return self.general_power(&base, &Value::Exact(exponent.clone()));
+        };
         if let Value::Exact(base) = &base {
             self.exact(base.clone())?;
             if let Some(root) = exact_root(base, degree) {

@@ -90,6 +90,24 @@ impl Expression {
         Self::Product(vec![self, Self::Number(right), Self::Constant(Constant::Pi)])
     }
 
+    /// The formula with `value` for a variable.
+    pub(crate) fn with(&self, variable: &str, value: &Self) -> Self {
+        self.replaced(&|name| (name == variable).then(|| value.clone()))
+    }
+
+    /// The formula with some variables replaced.
+    pub(crate) fn replaced(&self, value: &impl Fn(&str) -> Option<Self>) -> Self {
+        let all = |parts: &[Self]| parts.iter().map(|part| part.replaced(value)).collect();
+        match self {
+            Self::Variable(name) => value(name).unwrap_or_else(|| self.clone()),
+            Self::Number(_) | Self::Constant(_) => self.clone(),
+            Self::Sum(terms) => Self::Sum(all(terms)),
+            Self::Product(factors) => Self::Product(all(factors)),
+            Self::Power(base, exponent) => base.replaced(value).to_the(exponent.replaced(value)),
+            Self::Call(function, arguments) => Self::Call(*function, all(arguments)),
+        }
+    }
+
     /// The names of the variables.
     pub(crate) fn variables(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();

@@ -5,9 +5,10 @@ use num_rational::BigRational;
 use num_traits::{One, Signed};
 
 use super::answer::{Answer, Equation, Quantity};
+use super::phrase;
 use super::reader::interval;
 use super::relation::same_interval;
-use crate::algebra::{Constant, Expression, Scale, equal, exact_value, proportional};
+use crate::algebra::{Expression, Scale, equal, exact_value, proportional};
 use crate::fuel::{Failure, Fuel};
 
 /// Whether two answers say the same.
@@ -48,11 +49,12 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             _ => same_members(a, b, fuel),
         },
         (Answer::List(list), Answer::Bracketed { open: '(', close: ')', items })
-        | (Answer::Bracketed { open: '(', close: ')', items }, Answer::List(list))
-            if by_name(list).is_some() =>
-        {
-            let named = by_name(list).unwrap_or_default();
-            in_order(&values(&named), &items.iter().collect::<Vec<_>>(), fuel)
+        | (Answer::Bracketed { open: '(', close: ')', items }, Answer::List(list)) => {
+            let list = by_name(list).map_or_else(|| list.iter().collect(), |named| values(&named));
+            in_order(&list, &items.iter().collect::<Vec<_>>(), fuel)
+        }
+        (Answer::List(list), other) | (other, Answer::List(list)) if options(list).is_some() => {
+            Ok(options(list).is_some_and(|letters| run_of_options(other) == Some(letters)))
         }
         (Answer::Set(a), Answer::Set(b) | Answer::List(b)) | (Answer::List(b), Answer::Set(a)) => {
             Ok(contains_all(a, b, fuel)? && contains_all(b, a, fuel)?)
@@ -104,7 +106,7 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             let (cells, others) = (cells(rows), cells(others));
             in_order(&cells.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel)
         }
-        (Answer::Text(a), Answer::Text(b)) => Ok(a == b && !a.is_empty()),
+        (Answer::Text(a), Answer::Text(b)) => Ok(phrase::same(a, b) && !a.is_empty()),
         _ => Ok(false),
     }
 }
@@ -125,8 +127,8 @@ fn same_quantity(a: &Quantity, b: &Quantity, fuel: &Fuel) -> Result<bool, Failur
     }
     match (&a.unit, &b.unit) {
         (None, None) => equal(&a.value, &b.value, fuel),
-        (Some(unit), None) => same_bare(unit, &a.value, &b.value, fuel),
-        (None, Some(unit)) => same_bare(unit, &b.value, &a.value, fuel),
+        // A unit that only one of them has is understood in the other.
+        (Some(_), None) | (None, Some(_)) => equal(&a.value, &b.value, fuel),
         (Some(unit), Some(other)) => {
             if unit.is_degree() && other.is_radian() {
                 return equal(&a.value.clone().degrees(), &b.value, fuel);
@@ -143,20 +145,6 @@ fn same_quantity(a: &Quantity, b: &Quantity, fuel: &Fuel) -> Result<bool, Failur
     }
 }
 
-/// A value with a unit against one without: the unit is taken as understood. An angle in degrees may also be meant in radians if
-/// the bare value has a π in it.
-fn same_bare(
-    unit: &super::unit::Unit,
-    value: &Expression,
-    bare: &Expression,
-    fuel: &Fuel,
-) -> Result<bool, Failure> {
-    if unit.is_degree() && bare.has(Constant::Pi) {
-        return equal(&value.clone().degrees(), bare, fuel);
-    }
-    equal(value, bare, fuel)
-}
-
 /// A percentage against a plain number: the number it is, or, above one, the number before the sign, as a question for a percentage
 /// leaves the sign out.
 fn same_percent(percentage: &Quantity, plain: &Quantity, fuel: &Fuel) -> Result<bool, Failure> {
@@ -167,6 +155,25 @@ fn same_percent(percentage: &Quantity, plain: &Quantity, fuel: &Fuel) -> Result<
     let value = Expression::Product(vec![percentage.value.clone(), hundredth]);
     let is_large = exact_value(&plain.value, fuel).is_some_and(|value| value.abs() > BigRational::one());
     Ok(equal(&value, &plain.value, fuel)? || (is_large && equal(&percentage.value, &plain.value, fuel)?))
+}
+
+/// The letters of a list of options, sorted.
+fn options(list: &[Answer]) -> Option<Vec<char>> {
+    let letter = |item: &Answer| match item {
+        Answer::Choice { letter, says: None } => Some(letter.to_ascii_uppercase()),
+        _ => None,
+    };
+    let mut letters: Vec<char> = list.iter().map(letter).collect::<Option<_>>()?;
+    letters.sort_unstable();
+    Some(letters)
+}
+
+/// The letters of several options written as one run, `AC`, sorted.
+fn run_of_options(answer: &Answer) -> Option<Vec<char>> {
+    let Some(Expression::Variable(name)) = answer.as_formula() else { return None };
+    let mut letters: Vec<char> = name.chars().collect();
+    letters.sort_unstable();
+    letters.iter().all(char::is_ascii_uppercase).then_some(letters)
 }
 
 /// Equations are the same if one is a multiple of the other, or if they give the same name the same value.

@@ -79,6 +79,10 @@ impl Lexer {
                 '0'..='9' => self.digits(&text[at..], prose)?,
                 '.' if text.get(at + 1).is_some_and(char::is_ascii_digit) => self.digits(&text[at..], prose)?,
                 '^' => self.caret(&text[at..], prose),
+                '*' if text.get(at + 1) == Some(&'*') => {
+                    self.push(Kind::Sign('^'), prose);
+                    2
+                }
                 '√' => {
                     self.push(Kind::Root, prose);
                     1
@@ -121,7 +125,9 @@ impl Lexer {
             return Ok(1 + self.name(name, &text[1..], prose));
         }
         if c.is_alphabetic() {
-            let is_letter = |c: &char| c.is_alphabetic() && symbol::letter_like(*c).is_none();
+            let is_letter = |other: &char| {
+                other.is_alphabetic() && symbol::letter_like(*other).is_none() && other.is_ascii() == c.is_ascii()
+            };
             let word: String = text.iter().take_while(|c| is_letter(c)).collect();
             let length = word.chars().count();
             let (name, tail) = tail(&word, &text[length..]);
@@ -193,8 +199,11 @@ impl Lexer {
         let name = if letters.is_empty() { text.get(1).map(char::to_string).unwrap_or_default() } else { letters };
         let length = 1 + name.chars().count();
         let rest = &text[length..];
-        if symbol::is_blank(&name) {
+        if symbol::is_blank(&name) || name.is_empty() {
             self.spaced = true;
+        } else if matches!(&*name, "color" | "hspace" | "textcolor") {
+            let (_, used) = argument(rest).ok_or(Failure::Unread)?;
+            return Ok(length + used);
         } else if symbol::is_setting(&name) {
             let closes_nothing = matches!(&*name, "left" | "right") && rest.first() == Some(&'.');
             return Ok(length + usize::from(closes_nothing));

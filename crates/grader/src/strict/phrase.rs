@@ -114,18 +114,16 @@ fn number(tokens: &[Token]) -> (Option<BigRational>, usize) {
 
 /// The answer without a lead-in such as `The answer is` or `Answer:`, and without an "about" sign.
 pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
-    const LEADS: [&[&str]; 5] =
-        [&["the", "final", "answer"], &["the", "answer"], &["final", "answer"], &["answer"], &["ans"]];
-    for lead in LEADS {
-        let matches = lead.iter().enumerate().all(|(at, word)| tokens.get(at).is_some_and(|token| token.reads(word)));
-        let next = tokens.get(lead.len());
-        if matches && next.is_some_and(|next| next.is_any(":=") || next.reads("is")) {
-            tokens = &tokens[lead.len() + 1..];
-            if tokens.first().is_some_and(|token| token.is(':')) {
-                tokens = &tokens[1..];
-            }
-            break;
-        }
+    const BEFORE: [&str; 11] =
+        ["the", "final", "correct", "right", "best", "my", "our", "so", "therefore", "thus", "hence"];
+    let reads = |token: &Token, words: &[&str]| words.iter().any(|word| token.reads(word));
+    let before = tokens.iter().take_while(|token| reads(token, &BEFORE) || token.is(',')).count();
+    if let Some([noun, verb, rest @ ..]) = tokens.get(before..)
+        && reads(noun, &["answer", "ans", "option", "choice", "答案"])
+        && (verb.is_any(":=") || reads(verb, &["is", "是", "为"]))
+        && !rest.is_empty()
+    {
+        tokens = rest;
     }
     while tokens.first().is_some_and(|token| token.is_any("≈=:")) {
         tokens = &tokens[1..];
@@ -149,6 +147,7 @@ pub(super) fn text(tokens: &[Token]) -> String {
             }
             Kind::Symbol(name) => words.push(name.clone()),
             Kind::Number(value) => words.push(value.to_string()),
+            Kind::Sign('-') if are_words && at > 0 && at + 1 < tokens.len() => words.push("-".to_owned()),
             Kind::Sign('-' | '"' | '\'' | '.' | '?') if are_words => {}
             Kind::Sign('!') if at + 1 == tokens.len() && are_words => {}
             Kind::Sign('{' | '}') => {}
@@ -156,6 +155,12 @@ pub(super) fn text(tokens: &[Token]) -> String {
         }
     }
     words.join(" ")
+}
+
+/// Whether two texts are the same, with or without hyphens in their words.
+pub(super) fn same(a: &str, b: &str) -> bool {
+    let joined = |text: &str| text.replace(['-', ' '], "");
+    a == b || ((a.contains('-') || b.contains('-')) && joined(a) == joined(b))
 }
 
 /// Whether the words say that there is nothing.

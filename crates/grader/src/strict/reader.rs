@@ -64,6 +64,9 @@ impl Reader {
         if let Some(answer) = relation::read(self, tokens) {
             return answer;
         }
+        if let Some(interval) = self.outward(tokens)? {
+            return Ok(interval);
+        }
         if has_top_level(tokens, "∪") {
             return self.union(tokens);
         }
@@ -73,8 +76,9 @@ impl Reader {
         {
             return self.all_but(rest);
         }
-        if has_top_level(tokens, ":") {
-            return ratio(tokens);
+        let is_to = |token: &Token| token.is(':') || token.reads("to");
+        if !top_level(tokens, is_to).is_empty() {
+            return ratio(&split(tokens, is_to), tokens.last());
         }
         if let Some(answer) = self.bracketed(tokens)? {
             return Ok(answer);
@@ -84,7 +88,7 @@ impl Reader {
 
     /// `A`, `(A)`, `A. 50`, `Option A`.
     fn choice(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
-        let is_named = ["option", "choice"].iter().any(|name| tokens[0].reads(name)) && tokens.len() > 1;
+        let is_named = ["option", "choice", "选", "选项"].iter().any(|name| tokens[0].reads(name)) && tokens.len() > 1;
         let tokens = if is_named { &tokens[1..] } else { tokens };
         let letter = |token: &Token| {
             let mut letters = token.word()?.chars();
@@ -127,6 +131,9 @@ impl Reader {
     /// Several answers with commas, `or`, `and` between them.
     fn list(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
         let is_or = |token: &Token| token.reads("or") || token.is('∨');
+        if tokens[0].is(']') {
+            return Ok(None);
+        }
         let parts_here = |token: &Token| token.is_any(",;") || is_or(token) || token.reads("and");
         if top_level(tokens, parts_here).is_empty() {
             return Ok(None);
@@ -175,7 +182,29 @@ impl Reader {
     fn union(&mut self, tokens: &[Token]) -> Result<Answer, Failure> {
         let parts = split(tokens, |token| token.is('∪'));
         let items: Result<Vec<Answer>, Failure> = parts.into_iter().map(|part| self.answer(part)).collect();
-        union_of(&items?).ok_or(Failure::Unread)
+        let items = items?;
+        let sets: Option<Vec<&[Answer]>> = items.iter().map(|item| match item {
+            Answer::Set(members) => Some(&members[..]),
+            _ => None,
+        }).collect();
+        match sets {
+            Some(sets) => Ok(Answer::Set(sets.concat())),
+            None => union_of(&items).ok_or(Failure::Unread),
+        }
+    }
+
+    /// `]a, b[`, an interval whose open ends are written with the bracket turned around.
+    fn outward(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
+        let [first, inner @ .., last] = tokens else { return Ok(None) };
+        let are_ends = first.is_any("[]") && last.is_any("[]") && (first.is(']') || last.is('['));
+        let parts = split(inner, |token| token.is_any(",;"));
+        if !are_ends || parts.len() != 2 {
+            return Ok(None);
+        }
+        let open = if first.is(']') { '(' } else { '[' };
+        let close = if last.is('[') { ')' } else { ']' };
+        let items = vec![self.answer(parts[0])?, self.answer(parts[1])?];
+        Ok(Some(Answer::Bracketed { open, close, items }))
     }
 
     /// The real numbers without one of them.
@@ -298,15 +327,14 @@ pub(super) fn interval(answer: &Answer) -> Option<Interval> {
     Some(Interval { low, is_low_open: *open == '(', high, is_high_open: *close == ')' })
 }
 
-fn ratio(tokens: &[Token]) -> Result<Answer, Failure> {
-    let sides = split(tokens, |token| token.is(':'));
-    let parts: Result<Vec<Expression>, Failure> = sides.into_iter().map(formula::read).collect();
+fn ratio(sides: &[&[Token]], last: Option<&Token>) -> Result<Answer, Failure> {
+    let parts: Result<Vec<Expression>, Failure> = sides.iter().map(|side| formula::read(side)).collect();
     let parts = parts?;
     let limit = |at: usize, below: u64| {
         let value = parts.get(at).and_then(formula::literal);
         value.is_some_and(|value| value.is_integer() && formula::literal(&formula::whole(below)).is_some_and(|b| value < b))
     };
-    let is_long = tokens.last().is_some_and(|last| matches!(&last.kind, Kind::Number(value) if value.is_integer()));
+    let is_long = last.is_some_and(|last| matches!(&last.kind, Kind::Number(value) if value.is_integer()));
     let is_clock = is_long && (2..=3).contains(&parts.len()) && limit(0, 25) && limit(1, 60) && !limit(1, 10);
     Ok(Answer::Ratio { parts, is_clock })
 }
@@ -326,9 +354,14 @@ fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
         return Ok(Quantity { unit: unit::read(&[sign]), ..plain(value) });
     }
     let has_function = tokens.iter().any(|token| token.word().is_some_and(symbol::is_function));
-    let degrees = tokens.iter().filter(|token| token.is('°')).count();
-    let ends_in_unit = !has_function && degrees <= 1;
-    if ends_in_unit && let Some((at, unit)) = unit::at_end(tokens) && let Ok(value) = formula::read(&tokens[..at]) {
+    let is_degree_at = |at: usize| tokens[at].is('°') && !tokens.get(at + 1).is_some_and(|next| next.reads("C") || next.reads("F"));
+    if !has_function && (0..tokens.len()).any(is_degree_at) {
+        // Without a sine of it, an angle is a number of degrees, in every term.
+        let bare: Vec<Token> = (0..tokens.len()).filter(|at| !is_degree_at(*at)).map(|at| tokens[at].clone()).collect();
+        let degree = Token { kind: Kind::Sign('°'), spaced: false, prose: false };
+        return Ok(Quantity { unit: unit::read(&[degree]), ..plain(formula::read(&bare)?) });
+    }
+    if !has_function && let Some((at, unit)) = unit::at_end(tokens) && let Ok(value) = formula::read(&tokens[..at]) {
         return Ok(Quantity { value, unit: Some(unit), percent: false, as_formula: formula::read(tokens).ok() });
     }
     // One run of letters is a word, not a product.

@@ -1,11 +1,13 @@
 //! Equations, inequalities and what lies between two ends.
 
+use num_traits::{Signed, Zero};
+
 use super::answer::{Answer, Equation, Interval};
 use super::formula;
 use super::reader::Reader;
 use super::symbol;
 use super::token::{Kind, Token, closing, split, top_level};
-use crate::algebra::{Constant, Expression, equal};
+use crate::algebra::{Constant, Expression, equal, exact_value};
 use crate::fuel::{Failure, Fuel};
 
 /// Signs that relate two sides.
@@ -160,6 +162,13 @@ fn inequality(sides: &[&[Token]], signs: &[char]) -> Result<Answer, Failure> {
         }
         [small, large] => {
             let difference = small.clone().minus(large.clone());
+            if let Some((name, root, rises)) = linear(&difference) {
+                return Ok(if rises {
+                    region(&name, infinity.negated(), true, root, is_open(0))
+                } else {
+                    region(&name, root, is_open(0), infinity, true)
+                });
+            }
             Ok(Answer::Inequality { difference, is_strict: is_open(0) })
         }
         [low, Expression::Variable(name), high] if low.variables().is_empty() && high.variables().is_empty() => {
@@ -167,6 +176,21 @@ fn inequality(sides: &[&[Token]], signs: &[char]) -> Result<Answer, Failure> {
         }
         _ => Err(Failure::Unread),
     }
+}
+
+/// The only variable of a linear formula with rational coefficients, where it is zero, and whether it rises.
+fn linear(formula: &Expression) -> Option<(String, Expression, bool)> {
+    let fuel = Fuel::new();
+    let names: Vec<String> = formula.variables().into_iter().map(str::to_owned).collect();
+    let [name] = &names[..] else { return None };
+    let at = |value: i64| exact_value(&formula.with(name, &Expression::integer(value)), &fuel);
+    let (start, slope) = (at(0)?, at(1)? - at(0)?);
+    let line = Expression::Sum(vec![
+        Expression::Product(vec![Expression::Number(slope.clone()), Expression::Variable(name.clone())]),
+        Expression::Number(start.clone()),
+    ]);
+    let is_linear = !slope.is_zero() && equal(formula, &line, &fuel) == Ok(true);
+    is_linear.then(|| (name.clone(), Expression::Number(-start / &slope), slope.is_positive()))
 }
 
 /// Everything but one value.

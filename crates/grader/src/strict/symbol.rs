@@ -64,13 +64,13 @@ pub(super) fn is_letter_command(name: &str) -> bool {
 pub(super) fn is_setting(name: &str) -> bool {
     const SETTINGS: &str = " left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle \
         textstyle scriptstyle limits nolimits rm bf it sf mathstrut boxed fbox mathbf boldsymbol bm mathit mathsf ( ) [ ] \
-        nobreak large Large ";
+        nobreak large Large underline ";
     SETTINGS.contains(&format!(" {name} "))
 }
 
 /// Commands that make a blank.
 pub(super) fn is_blank(name: &str) -> bool {
-    matches!(name, "," | ";" | ":" | "!" | " " | ">" | "quad" | "qquad" | "enspace" | "thinspace" | "hspace" | "space")
+    matches!(name, "," | ";" | ":" | "!" | " " | ">" | "quad" | "qquad" | "enspace" | "thinspace" | "space" | "newline")
 }
 
 /// Commands around words.
@@ -84,7 +84,7 @@ pub(super) fn is_prose(name: &str) -> bool {
 /// Commands that put something over a name and make it another.
 pub(super) fn is_accent(name: &str) -> bool {
     const ACCENTS: &str = " overline bar vec hat widehat tilde widetilde overrightarrow overleftrightarrow overleftarrow \
-        underline overarc wideparen dot ddot overset frown mathcal mathscr mathfrak mathbb ";
+        overarc wideparen dot ddot overset frown mathcal mathscr mathfrak mathbb ";
     ACCENTS.contains(&format!(" {name} ")) && name != "overset"
 }
 
