@@ -1,6 +1,8 @@
 //! How much work one verdict may take.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+
+use astro_float::Consts;
 
 /// Longest answer that is read for its structure, in bytes; a longer one is compared as text.
 pub(crate) const LONGEST_READ: usize = 4096;
@@ -18,7 +20,7 @@ pub(crate) const MOST_DIGITS: usize = 1000;
 pub(crate) const MOST_BITS: u64 = 8192;
 
 /// Work of one verdict, in units of about a microsecond.
-const WORK: u64 = 12_000;
+const WORK: u64 = 8000;
 
 /// A computation was given up, or a value does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +33,15 @@ pub(crate) enum Failure {
     Unread,
 }
 
-/// What is left of the work of one verdict.
-pub(crate) struct Fuel(Cell<u64>);
+/// What is left of the work of one verdict, and the constants it has computed.
+pub(crate) struct Fuel {
+    left: Cell<u64>,
+    constants: RefCell<Option<Consts>>,
+}
 
 impl Fuel {
     pub(crate) fn new() -> Self {
-        Self(Cell::new(WORK))
+        Self { left: Cell::new(WORK), constants: RefCell::new(None) }
     }
 
     /// Takes `work` away.
@@ -44,8 +49,17 @@ impl Fuel {
     /// # Errors
     /// [`Failure::Refused`] if that much is not left; nothing is left from then on.
     pub(crate) fn spend(&self, work: u64) -> Result<(), Failure> {
-        let left = self.0.get().checked_sub(work);
-        self.0.set(left.unwrap_or(0));
+        let left = self.left.get().checked_sub(work);
+        self.left.set(left.unwrap_or(0));
         left.map(|_| ()).ok_or(Failure::Refused)
+    }
+
+    /// Computes with the digits of π and the like that were found so far.
+    pub(crate) fn with_constants<T>(&self, compute: impl FnOnce(&mut Consts) -> T) -> Result<T, Failure> {
+        let mut constants = self.constants.try_borrow_mut().map_err(|_| Failure::Refused)?;
+        if constants.is_none() {
+            *constants = Consts::new().ok();
+        }
+        constants.as_mut().map(compute).ok_or(Failure::Refused)
     }
 }

@@ -1,6 +1,6 @@
 //! Complex numbers of some hundred bits.
 
-use astro_float::{BigFloat, Consts, RoundingMode, Sign};
+use astro_float::{BigFloat, RoundingMode, Sign};
 use num_bigint::{BigInt, Sign as IntegerSign};
 use num_rational::BigRational;
 
@@ -23,12 +23,11 @@ pub(super) struct Complex {
 pub(super) struct Arithmetic<'a> {
     pub(super) bits: usize,
     fuel: &'a Fuel,
-    constants: Consts,
 }
 
 impl<'a> Arithmetic<'a> {
-    pub(super) fn new(bits: usize, fuel: &'a Fuel) -> Result<Self, Failure> {
-        Ok(Self { bits, fuel, constants: Consts::new().map_err(|_| Failure::Refused)? })
+    pub(super) fn new(bits: usize, fuel: &'a Fuel) -> Self {
+        Self { bits, fuel }
     }
 
     /// Pays for `count` multiplications.
@@ -45,9 +44,9 @@ impl<'a> Arithmetic<'a> {
         Complex { real: BigFloat::new(self.bits), imaginary: BigFloat::from_word(1, self.bits) }
     }
 
-    pub(super) fn pi(&mut self) -> Result<Complex, Failure> {
+    pub(super) fn pi(&self) -> Result<Complex, Failure> {
         self.pay(20)?;
-        let pi = self.constants.pi(self.bits, CUT);
+        let pi = self.fuel.with_constants(|constants| constants.pi(self.bits, CUT))?;
         Ok(self.real(pi))
     }
 
@@ -117,10 +116,10 @@ impl<'a> Arithmetic<'a> {
         checked(self.real(norm.sqrt(self.bits, CUT)))
     }
 
-    pub(super) fn exponential(&mut self, a: &Complex) -> Result<Complex, Failure> {
+    pub(super) fn exponential(&self, a: &Complex) -> Result<Complex, Failure> {
         self.pay(400)?;
         small(&a.real)?;
-        let radius = a.real.exp(self.bits, CUT, &mut self.constants);
+        let radius = self.fuel.with_constants(|constants| a.real.exp(self.bits, CUT, constants))?;
         if a.is_real() {
             return checked(self.real(radius));
         }
@@ -130,19 +129,19 @@ impl<'a> Arithmetic<'a> {
     }
 
     /// The principal logarithm.
-    pub(super) fn logarithm(&mut self, a: &Complex) -> Result<Complex, Failure> {
+    pub(super) fn logarithm(&self, a: &Complex) -> Result<Complex, Failure> {
         self.pay(400)?;
         if self.is_noise(a) {
             return Err(Failure::Undefined);
         }
         let radius = self.absolute(a)?.real;
-        let real = radius.ln(self.bits, CUT, &mut self.constants);
+        let real = self.fuel.with_constants(|constants| radius.ln(self.bits, CUT, constants))?;
         let imaginary = self.angle(a)?;
         checked(Complex { real, imaginary })
     }
 
     /// The principal argument, above -π and at most π.
-    fn angle(&mut self, a: &Complex) -> Result<BigFloat, Failure> {
+    fn angle(&self, a: &Complex) -> Result<BigFloat, Failure> {
         let is_left = a.real.is_negative() && !a.real.is_zero();
         if a.is_real() {
             return Ok(if is_left { self.pi()?.real } else { BigFloat::new(self.bits) });
@@ -155,7 +154,7 @@ impl<'a> Arithmetic<'a> {
             return Ok(if up { half } else { half.neg() });
         }
         let slope = a.imaginary.div(&a.real, self.bits, CUT);
-        let angle = slope.atan(self.bits, CUT, &mut self.constants);
+        let angle = self.fuel.with_constants(|constants| slope.atan(self.bits, CUT, constants))?;
         Ok(match (is_left, up) {
             (false, _) => angle,
             (true, true) => angle.add(&pi, self.bits, CUT),
@@ -168,31 +167,31 @@ impl<'a> Arithmetic<'a> {
         Ok(a.sqrt(self.bits, CUT))
     }
 
-    pub(super) fn sine(&mut self, a: &BigFloat) -> Result<BigFloat, Failure> {
+    pub(super) fn sine(&self, a: &BigFloat) -> Result<BigFloat, Failure> {
         self.pay(400)?;
         small(a)?;
-        Ok(a.sin(self.bits, CUT, &mut self.constants))
+        self.fuel.with_constants(|constants| a.sin(self.bits, CUT, constants))
     }
 
-    pub(super) fn cosine(&mut self, a: &BigFloat) -> Result<BigFloat, Failure> {
+    pub(super) fn cosine(&self, a: &BigFloat) -> Result<BigFloat, Failure> {
         self.pay(400)?;
         small(a)?;
-        Ok(a.cos(self.bits, CUT, &mut self.constants))
+        self.fuel.with_constants(|constants| a.cos(self.bits, CUT, constants))
     }
 
     /// The arc sine of a number between -1 and 1.
-    pub(super) fn arc_sine(&mut self, a: &BigFloat) -> Result<BigFloat, Failure> {
+    pub(super) fn arc_sine(&self, a: &BigFloat) -> Result<BigFloat, Failure> {
         self.pay(800)?;
         let one = BigFloat::from_word(1, self.bits);
         if a.abs_cmp(&one).is_none_or(|order| order > 0) {
             return Err(Failure::Undefined);
         }
-        Ok(a.asin(self.bits, CUT, &mut self.constants))
+        self.fuel.with_constants(|constants| a.asin(self.bits, CUT, constants))
     }
 
-    pub(super) fn arc_tangent(&mut self, a: &BigFloat) -> Result<BigFloat, Failure> {
+    pub(super) fn arc_tangent(&self, a: &BigFloat) -> Result<BigFloat, Failure> {
         self.pay(400)?;
-        Ok(a.atan(self.bits, CUT, &mut self.constants))
+        self.fuel.with_constants(|constants| a.atan(self.bits, CUT, constants))
     }
 }
 

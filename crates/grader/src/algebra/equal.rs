@@ -2,7 +2,7 @@
 
 use num_traits::Signed;
 
-use super::evaluate::{Evaluator, Value, at_point};
+use super::evaluate::{Evaluator, Point, Value};
 use super::expression::{Constant, Expression};
 use crate::fuel::{Failure, Fuel};
 
@@ -16,7 +16,7 @@ const LEAST_DEFINED: u64 = 2;
 const BITS: u64 = 512;
 
 /// Most bits.
-const MOST_BITS: u64 = 4096;
+const MOST_BITS: u64 = 6144;
 
 /// Bits to which irrational values must agree beyond what their sizes ask for.
 const AGREEING_BITS: u64 = 160;
@@ -43,10 +43,18 @@ pub(crate) fn equal(a: &Expression, b: &Expression, fuel: &Fuel) -> Result<bool,
     if a.has(Constant::Infinity) || b.has(Constant::Infinity) {
         return Err(Failure::Undefined);
     }
+    match same_values(a, b, fuel) {
+        // What cannot be evaluated is still itself.
+        Err(Failure::Refused) if a == b => Ok(true),
+        verdict => verdict,
+    }
+}
+
+fn same_values(a: &Expression, b: &Expression, fuel: &Fuel) -> Result<bool, Failure> {
     let varies = !a.variables().is_empty() || !b.variables().is_empty();
     let mut defined = 0;
     for point in 0..if varies { POINTS } else { 1 } {
-        match same_at(a, b, point, fuel)? {
+        match same_at(a, b, place(a, b, point), fuel)? {
             Some(true) => defined += 1,
             Some(false) => return Ok(false),
             None => {}
@@ -58,7 +66,7 @@ pub(crate) fn equal(a: &Expression, b: &Expression, fuel: &Fuel) -> Result<bool,
 /// Whether `a = c·b` for a constant `c`.
 pub(crate) fn proportional(a: &Expression, b: &Expression, scale: Scale, fuel: &Fuel) -> Result<bool, Failure> {
     let zero = Expression::integer(0);
-    for point in [101, 102, 103] {
+    for point in [101, 102, 103].map(|point| place(a, b, point)) {
         let (fixed_a, fixed_b) = (fixed(a, point), fixed(b, point));
         match (equal(&fixed_a, &zero, fuel), equal(&fixed_b, &zero, fuel)) {
             (Ok(false), Ok(false)) => {}
@@ -74,25 +82,30 @@ pub(crate) fn proportional(a: &Expression, b: &Expression, scale: Scale, fuel: &
     Ok(false)
 }
 
+/// The point of a number that suits both formulas.
+fn place(a: &Expression, b: &Expression, number: u64) -> Point {
+    if a.is_rational() && b.is_rational() { Point::Whole(number) } else { Point::Near(number) }
+}
+
 /// The formula with every variable replaced by its value at a point.
-fn fixed(expression: &Expression, point: u64) -> Expression {
-    expression.replaced(&|name| Some(Expression::Number(at_point(name, point))))
+fn fixed(expression: &Expression, point: Point) -> Expression {
+    expression.replaced(&|name| Some(Expression::Number(point.of(name))))
 }
 
 fn is_positive(expression: &Expression, fuel: &Fuel) -> Result<bool, Failure> {
     let bits = usize::try_from(BITS).map_err(|_| Failure::Refused)?;
-    Ok(match Evaluator::new(bits, 0, fuel)?.value(expression)? {
+    Ok(match Evaluator::new(bits, Point::Near(0), fuel).value(expression)? {
         Value::Exact(value) => value.is_positive(),
         Value::Approximate(value) => value.is_real() && value.real.is_positive(),
     })
 }
 
 /// Whether both have the same value at a point; `None` if neither has one.
-fn same_at(a: &Expression, b: &Expression, point: u64, fuel: &Fuel) -> Result<Option<bool>, Failure> {
+fn same_at(a: &Expression, b: &Expression, point: Point, fuel: &Fuel) -> Result<Option<bool>, Failure> {
     let mut bits = BITS;
     loop {
         let precision = usize::try_from(bits).map_err(|_| Failure::Refused)?;
-        let mut evaluator = Evaluator::new(precision, point, fuel)?;
+        let mut evaluator = Evaluator::new(precision, point, fuel);
         let (a, b) = match (evaluator.value(a), evaluator.value(b)) {
             (Ok(a), Ok(b)) => (a, b),
             (Err(Failure::Undefined), Err(Failure::Undefined)) => return Ok(None),

@@ -25,7 +25,7 @@ pub(super) enum Value {
 pub(super) struct Evaluator<'a> {
     arithmetic: Arithmetic<'a>,
     fuel: &'a Fuel,
-    point: u64,
+    point: Point,
     /// Largest distance of a magnitude from one that was met, in bits.
     pub(super) spread: u64,
 }
@@ -35,37 +35,50 @@ pub(crate) fn exact_value(expression: &Expression, fuel: &Fuel) -> Option<BigRat
     if !expression.variables().is_empty() {
         return None;
     }
-    match Evaluator::new(256, 0, fuel).and_then(|mut evaluator| evaluator.value(expression)) {
+    match Evaluator::new(256, Point::Near(0), fuel).value(expression) {
         Ok(Value::Exact(value)) => Some(value),
         Ok(Value::Approximate(_)) | Err(_) => None,
     }
 }
 
-/// What the variable `name` stands for at a point: a fraction within 3 of zero, above zero at the first three points.
-pub(super) fn at_point(name: &str, point: u64) -> BigRational {
-    let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    let mut mixed = seed ^ point.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..3 {
-        mixed ^= mixed >> 31;
-        mixed = mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+/// Where formulas are compared, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Point {
+    /// At fractions within 3 of zero, where most functions have values; all above zero at the first three points.
+    Near(u64),
+    /// At whole numbers up to 60000, where polynomials have values without denominators.
+    Whole(u64),
+}
+
+impl Point {
+    /// What the variable `name` stands for here.
+    pub(super) fn of(self, name: &str) -> BigRational {
+        let (Self::Near(number) | Self::Whole(number)) = self;
+        let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let mut mixed = seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for _ in 0..3 {
+            mixed ^= mixed >> 31;
+            mixed = mixed.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        }
+        let numerator = BigInt::from(1 + (mixed >> 20) % 60_000);
+        let denominator = if matches!(self, Self::Near(_)) { 20_011 } else { 1 };
+        let value = BigRational::new(numerator, BigInt::from(denominator));
+        if number >= 3 && mixed >> 63 == 1 { -value } else { value }
     }
-    let numerator = BigInt::from(1 + (mixed >> 20) % 60_000);
-    let value = BigRational::new(numerator, BigInt::from(20_011));
-    if point >= 3 && mixed >> 63 == 1 { -value } else { value }
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(bits: usize, point: u64, fuel: &'a Fuel) -> Result<Self, Failure> {
-        Ok(Self { arithmetic: Arithmetic::new(bits, fuel)?, fuel, point, spread: 0 })
+    pub(super) fn new(bits: usize, point: Point, fuel: &'a Fuel) -> Self {
+        Self { arithmetic: Arithmetic::new(bits, fuel), fuel, point, spread: 0 }
     }
 
     pub(super) fn value(&mut self, expression: &Expression) -> Result<Value, Failure> {
         match expression {
             Expression::Number(value) => self.exact(value.clone()),
             Expression::Constant(constant) => self.constant(*constant),
-            Expression::Variable(name) => self.exact(at_point(name, self.point)),
+            Expression::Variable(name) => self.exact(self.point.of(name)),
             Expression::Sum(terms) => {
                 let zero = Value::Exact(BigRational::zero());
                 terms.iter().try_fold(zero, |sum, term| {
@@ -118,12 +131,20 @@ impl<'a> Evaluator<'a> {
 
     fn exact(&mut self, value: BigRational) -> Result<Value, Failure> {
         let bits = value.numer().bits().max(value.denom().bits());
-        self.fuel.spend(1 + bits * bits / 50_000)?;
+        self.fuel.spend(1)?;
         if bits > MOST_BITS {
             return Err(Failure::Refused);
         }
         self.spread = self.spread.max(bits);
         Ok(Value::Exact(value))
+    }
+
+    /// Pays for an operation on two exact values, and says whether both are whole, so that nothing has to be reduced.
+    fn pay(&self, a: &BigRational, b: &BigRational) -> Result<bool, Failure> {
+        let bits = [a.numer(), a.denom(), b.numer(), b.denom()].iter().map(|part| part.bits()).sum::<u64>();
+        let are_whole = a.denom().is_one() && b.denom().is_one();
+        self.fuel.spend(if are_whole { bits / 200 } else { bits * bits / 20_000 })?;
+        Ok(are_whole)
     }
 
     /// Takes note of how far a value is from one.
@@ -147,7 +168,10 @@ impl<'a> Evaluator<'a> {
 
     fn add(&mut self, a: Value, b: Value) -> Result<Value, Failure> {
         match (a, b) {
-            (Value::Exact(a), Value::Exact(b)) => self.exact(a + b),
+            (Value::Exact(a), Value::Exact(b)) => {
+                let are_whole = self.pay(&a, &b)?;
+                self.exact(if are_whole { BigRational::from_integer(a.numer() + b.numer()) } else { a + b })
+            }
             (a, b) => {
                 let (a, b) = (self.approximate(&a)?, self.approximate(&b)?);
                 Ok(Value::Approximate(self.arithmetic.add(&a, &b)?))
@@ -157,7 +181,10 @@ impl<'a> Evaluator<'a> {
 
     fn multiply(&mut self, a: Value, b: Value) -> Result<Value, Failure> {
         match (a, b) {
-            (Value::Exact(a), Value::Exact(b)) => self.exact(a * b),
+            (Value::Exact(a), Value::Exact(b)) => {
+                let are_whole = self.pay(&a, &b)?;
+                self.exact(if are_whole { BigRational::from_integer(a.numer() * b.numer()) } else { a * b })
+            }
             (Value::Exact(zero), _) | (_, Value::Exact(zero)) if zero.is_zero() => self.exact(zero),
             (a, b) => {
                 let (a, b) = (self.approximate(&a)?, self.approximate(&b)?);
@@ -234,7 +261,7 @@ impl<'a> Evaluator<'a> {
                     return Err(Failure::Refused);
                 }
                 let times = i32::try_from(times).map_err(|_| Failure::Refused)?;
-                self.fuel.spend(bits * bits / 50_000)?;
+                self.fuel.spend(1 + bits * u64::from(times.unsigned_abs()) / 100)?;
                 self.exact(base.pow(if exponent.is_negative() { -times } else { times }))
             }
             Value::Approximate(base) => {

@@ -56,6 +56,16 @@ impl Expression {
         Self::Number(BigRational::from_integer(BigInt::from(value)))
     }
 
+    /// The sum of all terms, or the only one.
+    pub(crate) fn sum(mut terms: Vec<Self>) -> Self {
+        if terms.len() == 1 { terms.remove(0) } else { Self::Sum(terms) }
+    }
+
+    /// The product of all factors, or the only one.
+    pub(crate) fn product(mut factors: Vec<Self>) -> Self {
+        if factors.len() == 1 { factors.remove(0) } else { Self::Product(factors) }
+    }
+
     pub(crate) fn negated(self) -> Self {
         match self {
             Self::Number(value) => Self::Number(-value),
@@ -126,6 +136,18 @@ impl Expression {
         found
     }
 
+    /// Whether this is a quotient of polynomials with rational coefficients, by the look of it.
+    pub(crate) fn is_rational(&self) -> bool {
+        match self {
+            Self::Number(_) | Self::Variable(_) => true,
+            Self::Sum(parts) | Self::Product(parts) => parts.iter().all(Self::is_rational),
+            Self::Power(base, exponent) => {
+                base.is_rational() && matches!(&**exponent, Self::Number(exponent) if exponent.is_integer())
+            }
+            Self::Constant(_) | Self::Call(..) => false,
+        }
+    }
+
     /// 1 or -1 if this is plus or minus infinity.
     pub(crate) fn infinite_sign(&self) -> Option<i8> {
         match self {
@@ -134,7 +156,6 @@ impl Expression {
                 [Self::Number(sign), Self::Constant(Constant::Infinity)] if *sign == -BigRational::one() => Some(-1),
                 _ => None,
             },
-            Self::Sum(terms) if terms.len() == 1 => terms[0].infinite_sign(),
             _ => None,
         }
     }

@@ -78,7 +78,7 @@ impl Writer {
     fn group(&mut self, depth: usize) -> Option<String> {
         self.at += 1;
         let plain = self.until_close(depth + 1)?;
-        self.at += 1;
+        self.at = (self.at + 1).min(self.text.len());
         Some(plain)
     }
 
@@ -139,6 +139,10 @@ impl Writer {
             "tilde" => self.argument(depth + 1)? + "\u{303}",
             "dot" => self.argument(depth + 1)? + "\u{307}",
             "ddot" => self.argument(depth + 1)? + "\u{308}",
+            "color" => {
+                self.argument(depth + 1)?;
+                String::new()
+            }
             "begin" => return self.environment(depth),
             "left" | "right" => String::new(),
             "\\" => "\n".to_owned(),

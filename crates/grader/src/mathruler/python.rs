@@ -38,6 +38,8 @@ pub(super) fn expression(text: &str) -> Result<Expression, Failure> {
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
     Number(BigRational),
+    /// A number with a period or an exponent, which sympy computes with in 15 digits.
+    Float(BigRational),
     Name(String),
     Power,
     Sign(char),
@@ -51,7 +53,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, Failure> {
         let is_number = c.is_ascii_digit() || (c == '.' && chars.get(at + 1).is_some_and(char::is_ascii_digit));
         if is_number {
             let (value, length) = number(&chars[at..])?;
-            tokens.push(Token::Number(value));
+            let is_float = chars[at..at + length].iter().any(|c| matches!(c, '.' | 'e'));
+            tokens.push(if is_float { Token::Float(value) } else { Token::Number(value) });
             at += length;
         } else if c.is_alphabetic() || c == '_' {
             let is_part = |c: &&char| c.is_alphanumeric() || **c == '_';
@@ -85,6 +88,9 @@ fn named(name: &str, tokens: &mut Vec<Token>) -> Result<(), Failure> {
     let chars: Vec<char> = name.chars().collect();
     let mut at = 0;
     while at < chars.len() {
+        if chars[at].is_numeric() && !chars[at].is_ascii_digit() {
+            return Err(Failure::Unread);
+        }
         if chars[at].is_ascii_digit() {
             let digits: String = chars[at..].iter().take_while(|c| c.is_ascii_digit()).collect();
             let value: BigInt = digits.parse().map_err(|_| Failure::Unread)?;
@@ -153,7 +159,7 @@ impl Parser<'_> {
             } else if self.eat('-') {
                 terms.push(self.product()?.negated());
             } else {
-                return Ok(Expression::Sum(terms));
+                return Ok(Expression::sum(terms));
             }
         }
     }
@@ -167,8 +173,8 @@ impl Parser<'_> {
                 factors.push(self.signed()?.reciprocal());
             } else {
                 match self.tokens.get(self.at) {
-                    Some(Token::Number(_) | Token::Name(_) | Token::Sign('(')) => factors.push(self.power()?),
-                    _ => return Ok(Expression::Product(factors)),
+                    Some(Token::Number(_) | Token::Float(_) | Token::Name(_) | Token::Sign('(')) => factors.push(self.power()?),
+                    _ => return Ok(Expression::product(factors)),
                 }
             }
         }
@@ -198,7 +204,13 @@ impl Parser<'_> {
         }
         if self.tokens.get(self.at) == Some(&Token::Power) {
             self.at += 1;
-            base = base.to_the(self.signed()?);
+            let start = self.at;
+            let exponent = self.signed()?;
+            // A power with a float in its exponent stays one that equals no other.
+            if self.has_float(start) && !base.variables().is_empty() {
+                return Err(Failure::Unread);
+            }
+            base = base.to_the(exponent);
         }
         self.depth -= 1;
         Ok(base)
@@ -208,16 +220,25 @@ impl Parser<'_> {
         let token = self.tokens.get(self.at).ok_or(Failure::Unread)?;
         self.at += 1;
         match token {
-            Token::Number(value) => Ok(Expression::Number(value.clone())),
+            Token::Number(value) | Token::Float(value) => Ok(Expression::Number(value.clone())),
             Token::Name(name) => match &**name {
                 "pi" => Ok(Expression::Constant(Constant::Pi)),
-                "sqrt" => Ok(self.argument()?.root(Expression::integer(2))),
+                "sqrt" => {
+                    let start = self.at;
+                    let argument = self.argument()?;
+                    // The root of a float has 15 digits, and equals nothing.
+                    if self.has_float(start) { Err(Failure::Unread) } else { Ok(argument.root(Expression::integer(2))) }
+                }
                 "ln" => Ok(Expression::Call(Function::Logarithm, vec![self.argument()?])),
                 name => Ok(Expression::Variable(name.to_owned())),
             },
             Token::Sign('(') => self.bracketed(),
             Token::Sign(_) | Token::Power => Err(Failure::Unread),
         }
+    }
+
+    fn has_float(&self, start: usize) -> bool {
+        self.tokens[start..self.at].iter().any(|token| matches!(token, Token::Float(_)))
     }
 
     fn argument(&mut self) -> Result<Expression, Failure> {

@@ -1,5 +1,8 @@
 //! What the commands of LaTeX become as plain text.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// Commands without arguments and their characters, as the pylatexenc package (2.11) replaces them.
 const SYMBOLS: &str = "\
 AA=Å AE=Æ Alpha=Α Angle=⦜ Beta=Β Bumpeq=≎ CYRA=А CYRABHCH=Ҽ CYRABHCHDSC=Ҿ CYRABHDZE=Ӡ CYRABHHA=Ҩ CYRAE=Ӕ CYRB=Б \
@@ -84,7 +87,10 @@ varpi=ϖ varrho=ϱ varsigma=ς vartheta=ϑ vartriangle=▵ vartriangleleft=⊲ v
 veebar=⊻ venus=♀ vert=| verymuchgreater=⋙ verymuchless=⋘ virgo=♍ volintegral=∰ wedge=∧ wp=℘ wr=≀ xi=ξ zeta=ζ \
 ";
 
+static TABLE: LazyLock<BTreeMap<&str, &str>> =
+    LazyLock::new(|| SYMBOLS.split(' ').filter_map(|row| row.split_once('=')).collect());
+
 /// The plain text of a command without arguments; nothing for one that is not known.
 pub(super) fn plain(name: &str) -> &'static str {
-    SYMBOLS.split(' ').filter_map(|row| row.split_once('=')).find(|row| row.0 == name).map_or("", |row| row.1)
+    TABLE.get(name).copied().unwrap_or_default()
 }

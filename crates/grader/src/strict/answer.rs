@@ -79,10 +79,6 @@ impl Answer {
         matches!(self, Self::Text(_))
     }
 
-    pub(super) fn formula(value: Expression) -> Self {
-        Self::Quantity(Quantity { value, unit: None, percent: false, as_formula: None })
-    }
-
     /// The formula of a value without a unit.
     pub(super) fn as_formula(&self) -> Option<&Expression> {
         match self {

@@ -72,7 +72,7 @@ impl Parser<'_> {
             let term = self.deeper(Self::product)?;
             terms.push(if negative { term.negated() } else { term });
         }
-        Ok(single(terms, Expression::Sum))
+        Ok(Expression::sum(terms))
     }
 
     fn product(&mut self) -> Result<Expression, Failure> {
@@ -88,7 +88,7 @@ impl Parser<'_> {
             } else if self.starts_factor() {
                 factors.push(self.factor()?);
             } else {
-                return Ok(single(factors, Expression::Product));
+                return Ok(Expression::product(factors));
             }
         }
     }
@@ -362,7 +362,7 @@ impl Parser<'_> {
         if self.peek().is_some_and(|next| next.is('/')) {
             return Err(Failure::Unread);
         }
-        let argument = single(factors, Expression::Product);
+        let argument = Expression::product(factors);
         Ok(if negative { argument.negated() } else { argument })
     }
 }
@@ -393,18 +393,6 @@ fn call(name: &str, argument: Expression, base: Option<Expression>) -> Result<Ex
         },
         _ => return Err(Failure::Unread),
     })
-}
-
-/// The only part, or all of them together.
-fn single(mut parts: Vec<Expression>, all: fn(Vec<Expression>) -> Expression) -> Expression {
-    match parts.pop() {
-        Some(only) if parts.is_empty() => only,
-        Some(last) => {
-            parts.push(last);
-            all(parts)
-        }
-        None => all(parts),
-    }
 }
 
 /// Whether a formula is a number as it stands, without anything to compute.

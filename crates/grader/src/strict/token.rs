@@ -2,6 +2,8 @@
 
 use num_rational::BigRational;
 
+use crate::fuel::DEEPEST_NEST;
+
 /// One piece.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
@@ -36,10 +38,6 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, spaced: false, prose: false }
-    }
-
     pub(super) fn is(&self, sign: char) -> bool {
         self.kind == Kind::Sign(sign)
     }
@@ -69,7 +67,7 @@ pub(super) fn same(a: &[Token], b: &[Token]) -> bool {
 
 /// Without the period that ends a sentence, and without a group around the whole.
 pub(super) fn trimmed(mut tokens: &[Token]) -> &[Token] {
-    loop {
+    for _ in 0..DEEPEST_NEST {
         match tokens {
             [rest @ .., last] if last.is_any(".,;⏎") => tokens = rest,
             [first, inner @ .., last] if first.is('"') && last.is('"') && !inner.iter().any(|token| token.is('"')) => tokens = inner,
@@ -83,6 +81,7 @@ pub(super) fn trimmed(mut tokens: &[Token]) -> &[Token] {
             _ => return tokens,
         }
     }
+    tokens
 }
 
 const OPENING: &str = "([{⦃⟨";
