@@ -76,6 +76,7 @@ fn announcement(rest: &str) -> Option<&str> {
     let rest = rest.strip_prefix(':').or_else(|| rest.strip_prefix("is ")).or_else(|| rest.strip_prefix("is:"))?;
     let rest = rest.trim_start_matches([' ', '*', ':']);
     let line = rest.trim_start().lines().next()?;
+    let line = line.split("</").next().unwrap_or(line);
     let line = line.split(". ").next().unwrap_or(line).trim().trim_end_matches(['.', '*']).trim_end();
     (!line.is_empty()).then_some(line)
 }

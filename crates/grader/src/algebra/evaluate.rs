@@ -54,9 +54,9 @@ impl Point {
     /// What the variable `name` stands for here.
     pub(super) fn of(self, name: &str) -> BigRational {
         let (Self::Near(number) | Self::Whole(number)) = self;
-        let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let seed = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         let mut mixed = seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for _ in 0..3 {
             mixed ^= mixed >> 31;
@@ -215,11 +215,8 @@ impl<'a> Evaluator<'a> {
         if degree == 2 && base.is_real() {
             let root = self.arithmetic.square_root(&base.real.abs())?;
             let root = self.arithmetic.real(root);
-            let root = if is_negative {
-                self.arithmetic.multiply(&root, &self.arithmetic.imaginary_unit())?
-            } else {
-                root
-            };
+            let root =
+                if is_negative { self.arithmetic.multiply(&root, &self.arithmetic.imaginary_unit())? } else { root };
             let root = self.noted(root)?;
             return self.whole_power(root, exponent.numer());
         }

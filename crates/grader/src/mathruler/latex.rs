@@ -124,9 +124,9 @@ impl Writer {
                 }
                 format!("√({})", self.argument(depth + 1)?)
             }
-            "text" | "mathrm" | "textrm" | "textbf" | "textit" | "textsc" | "textsl" | "emph" | "overline" | "underline"
-            | "widehat" | "widetilde" | "wideparen" | "overrightarrow" | "overleftarrow" | "overleftrightarrow" | "overbrace"
-            | "underbrace" | "ensuremath" => self.argument(depth + 1)?,
+            "text" | "mathrm" | "textrm" | "textbf" | "textit" | "textsc" | "textsl" | "emph" | "overline"
+            | "underline" | "widehat" | "widetilde" | "wideparen" | "overrightarrow" | "overleftarrow"
+            | "overleftrightarrow" | "overbrace" | "underbrace" | "ensuremath" => self.argument(depth + 1)?,
             "mathbf" => shifted(&self.argument(depth + 1)?, 0x1d400),
             "mathbb" => doubled(&self.argument(depth + 1)?),
             "mathit" => shifted(&self.argument(depth + 1)?, 0x1d434),
@@ -166,7 +166,10 @@ impl Writer {
         let inner: String = self.text[start..self.at].iter().collect();
         self.at = (self.at + end.chars().count()).min(self.text.len());
         let plain = |text: &str| Writer { text: text.chars().collect(), at: 0 }.until_close(depth + 1);
-        if !matches!(&*name, "matrix" | "pmatrix" | "bmatrix" | "smallmatrix" | "psmallmatrix" | "bsmallmatrix" | "array") {
+        if !matches!(
+            &*name,
+            "matrix" | "pmatrix" | "bmatrix" | "smallmatrix" | "psmallmatrix" | "bsmallmatrix" | "array"
+        ) {
             return plain(&inner);
         }
         let rows: Option<Vec<String>> = inner

@@ -3,8 +3,22 @@
 use super::latex;
 
 const UNITS: [&str; 16] = [
-    "degree", "cm", "centimeter", "meter", "mile", "second", "minute", "hour", "day", "week", "month", "year", "foot",
-    "feet", "inch", "yard",
+    "degree",
+    "cm",
+    "centimeter",
+    "meter",
+    "mile",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "week",
+    "month",
+    "year",
+    "foot",
+    "feet",
+    "inch",
+    "yard",
 ];
 
 /// What stands in a `\text{…}` around the whole.
@@ -138,9 +152,10 @@ fn with_sums_of_mixed_numbers(text: &str) -> String {
     read
 }
 
-/// A number as Python's `float` reads it.
+/// A number as Python's `float` reads it, full-width digits included.
 fn float(text: &str) -> Option<f64> {
-    let text = text.trim();
+    let narrow = |c: char| if ('０'..='９').contains(&c) { char::from_u32(u32::from(c) - 0xfee0) } else { Some(c) };
+    let text: String = text.trim().chars().filter_map(narrow).collect();
     let underscores_join_digits = text.char_indices().filter(|(_, c)| *c == '_').all(|(at, _)| {
         let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
         is_digit(text.as_bytes().get(at + 1)) && at > 0 && is_digit(text.as_bytes().get(at - 1))

@@ -173,7 +173,9 @@ impl Parser<'_> {
                 factors.push(self.signed()?.reciprocal());
             } else {
                 match self.tokens.get(self.at) {
-                    Some(Token::Number(_) | Token::Float(_) | Token::Name(_) | Token::Sign('(')) => factors.push(self.power()?),
+                    Some(Token::Number(_) | Token::Float(_) | Token::Name(_) | Token::Sign('(')) => {
+                        factors.push(self.power()?)
+                    }
                     _ => return Ok(Expression::product(factors)),
                 }
             }

@@ -39,7 +39,9 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
         (Answer::Equation(a), Answer::Equation(b)) => same_equation(a, b, fuel),
         (Answer::List(a), Answer::List(b)) => match (by_name(a), by_name(b)) {
             (None, None) => same_members(a, b, fuel),
-            (Some(a), Some(b)) if a.iter().zip(&b).all(|((a, _), (b, _))| a == b) => in_order(&values(&a), &values(&b), fuel),
+            (Some(a), Some(b)) if a.iter().zip(&b).all(|((a, _), (b, _))| a == b) => {
+                in_order(&values(&a), &values(&b), fuel)
+            }
             (Some(named), None) if !b.iter().any(|item| matches!(item, Answer::Equation(_))) => {
                 in_order(&values(&named), &b.iter().collect::<Vec<_>>(), fuel)
             }
@@ -69,24 +71,26 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
                 (Some(a), Some(b)) => same_interval(&a, &b, fuel),
                 _ => Ok(false),
             };
-            if ends { in_order(&items.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel) } else { unbounded() }
+            if ends {
+                in_order(&items.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel)
+            } else {
+                unbounded()
+            }
         }
         (Answer::Region { intervals, .. }, other @ Answer::Bracketed { .. })
-        | (other @ Answer::Bracketed { .. }, Answer::Region { intervals, .. }) => match (&intervals[..], interval(other)) {
-            ([only], Some(other)) => same_interval(only, &other, fuel),
-            _ => Ok(false),
-        },
-        (
-            Answer::Region { variable, intervals },
-            Answer::Region { variable: other_variable, intervals: others },
-        ) => {
+        | (other @ Answer::Bracketed { .. }, Answer::Region { intervals, .. }) => {
+            match (&intervals[..], interval(other)) {
+                ([only], Some(other)) => same_interval(only, &other, fuel),
+                _ => Ok(false),
+            }
+        }
+        (Answer::Region { variable, intervals }, Answer::Region { variable: other_variable, intervals: others }) => {
             let same_variable = variable.is_none() || other_variable.is_none() || variable == other_variable;
             Ok(same_variable && matched(intervals, others, |a, b| same_interval(a, b, fuel))?)
         }
-        (
-            Answer::Inequality { difference, is_strict },
-            Answer::Inequality { difference: other, is_strict: also },
-        ) => Ok(is_strict == also && proportional(difference, other, Scale::Positive, fuel)?),
+        (Answer::Inequality { difference, is_strict }, Answer::Inequality { difference: other, is_strict: also }) => {
+            Ok(is_strict == also && proportional(difference, other, Scale::Positive, fuel)?)
+        }
         (Answer::Ratio { parts, is_clock }, Answer::Ratio { parts: others, is_clock: also }) => {
             if parts.len() != others.len() {
                 return Ok(false);
@@ -94,10 +98,7 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             let same_parts = || all_equal(parts.iter().zip(others), fuel);
             if *is_clock && *also { same_parts() } else { same_ratio(parts, others, fuel) }
         }
-        (
-            Answer::Matrix { is_determinant, rows },
-            Answer::Matrix { is_determinant: also, rows: others },
-        ) => {
+        (Answer::Matrix { is_determinant, rows }, Answer::Matrix { is_determinant: also, rows: others }) => {
             let same_shape = rows.len() == others.len() && rows.iter().zip(others).all(|(a, b)| a.len() == b.len());
             if is_determinant != also || !same_shape {
                 return Ok(false);
@@ -112,7 +113,9 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
 }
 
 fn same_quantity(a: &Quantity, b: &Quantity, fuel: &Fuel) -> Result<bool, Failure> {
-    let plainly = |quantity: &Quantity| quantity.as_formula.clone().or_else(|| quantity.unit.is_none().then(|| quantity.value.clone()));
+    let plainly = |quantity: &Quantity| {
+        quantity.as_formula.clone().or_else(|| quantity.unit.is_none().then(|| quantity.value.clone()))
+    };
     if (a.as_formula.is_some() || b.as_formula.is_some())
         && let (Some(a), Some(b)) = (plainly(a), plainly(b))
         && equal(&a, &b, fuel) == Ok(true)
@@ -261,10 +264,7 @@ fn contains_all(whole: &[Answer], part: &[Answer], fuel: &Fuel) -> Result<bool, 
     Ok(true)
 }
 
-fn all_equal<'a>(
-    pairs: impl Iterator<Item = (&'a Expression, &'a Expression)>,
-    fuel: &Fuel,
-) -> Result<bool, Failure> {
+fn all_equal<'a>(pairs: impl Iterator<Item = (&'a Expression, &'a Expression)>, fuel: &Fuel) -> Result<bool, Failure> {
     for (a, b) in pairs {
         if !equal(a, b, fuel)? {
             return Ok(false);

@@ -182,7 +182,8 @@ impl Lexer {
 
     /// A `^`, which may be that of a degree.
     fn caret(&mut self, text: &[char], prose: bool) -> usize {
-        let compact: Vec<(usize, char)> = text.iter().copied().enumerate().filter(|(_, c)| *c != ' ').take(10).collect();
+        let compact: Vec<(usize, char)> =
+            text.iter().copied().enumerate().filter(|(_, c)| *c != ' ').take(10).collect();
         let written: String = compact.iter().map(|(_, c)| c).collect();
         for degree in ["^{\\circ}", "^\\circ", "^{°}", "^°", "^{\\degree}", "^\\degree"] {
             if written.starts_with(degree) {

@@ -37,7 +37,9 @@ pub(super) fn number(text: &[char], grouping: Grouping, may_group: bool) -> Resu
     }
     let mut places = String::new();
     let mut repeating = String::new();
-    if text.get(at) == Some(&'.') && (text.get(at + 1).is_some_and(char::is_ascii_digit) || starts(&text[at + 1..], "\\")) {
+    if text.get(at) == Some(&'.')
+        && (text.get(at + 1).is_some_and(char::is_ascii_digit) || starts(&text[at + 1..], "\\"))
+    {
         let tail = &text[at + 1..];
         places = run(tail);
         let (found, length) = repetition(&tail[places.len()..], &places);

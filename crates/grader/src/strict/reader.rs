@@ -101,7 +101,9 @@ impl Reader {
             {
                 (letter(name), rest, true)
             }
-            [name, mark, rest @ ..] if letter(name).is_some() && mark.is_any(".):") => (letter(name), rest, mark.is(')')),
+            [name, mark, rest @ ..] if letter(name).is_some() && mark.is_any(".):") => {
+                (letter(name), rest, mark.is(')'))
+            }
             [name] => (letter(name), &[][..], is_named),
             _ => return Ok(None),
         };
@@ -183,10 +185,13 @@ impl Reader {
         let parts = split(tokens, |token| token.is('∪'));
         let items: Result<Vec<Answer>, Failure> = parts.into_iter().map(|part| self.answer(part)).collect();
         let items = items?;
-        let sets: Option<Vec<&[Answer]>> = items.iter().map(|item| match item {
-            Answer::Set(members) => Some(&members[..]),
-            _ => None,
-        }).collect();
+        let sets: Option<Vec<&[Answer]>> = items
+            .iter()
+            .map(|item| match item {
+                Answer::Set(members) => Some(&members[..]),
+                _ => None,
+            })
+            .collect();
         match sets {
             Some(sets) => Ok(Answer::Set(sets.concat())),
             None => union_of(&items).ok_or(Failure::Unread),
@@ -278,7 +283,9 @@ impl Reader {
             return Err(Failure::Unread);
         }
         let inner = match inner.first() {
-            Some(open) if environment == "array" && open.is('{') => &inner[closing(inner, 0).ok_or(Failure::Unread)? + 1..],
+            Some(open) if environment == "array" && open.is('{') => {
+                &inner[closing(inner, 0).ok_or(Failure::Unread)? + 1..]
+            }
             _ => inner,
         };
         let inner = if inner.last().is_some_and(|last| last.is('⏎')) { &inner[..inner.len() - 1] } else { inner };
@@ -332,7 +339,9 @@ fn ratio(sides: &[&[Token]], last: Option<&Token>) -> Result<Answer, Failure> {
     let parts = parts?;
     let limit = |at: usize, below: u64| {
         let value = parts.get(at).and_then(formula::literal);
-        value.is_some_and(|value| value.is_integer() && formula::literal(&formula::whole(below)).is_some_and(|b| value < b))
+        value.is_some_and(|value| {
+            value.is_integer() && formula::literal(&formula::whole(below)).is_some_and(|b| value < b)
+        })
     };
     let is_long = last.is_some_and(|last| matches!(&last.kind, Kind::Number(value) if value.is_integer()));
     let is_clock = is_long && (2..=3).contains(&parts.len()) && limit(0, 25) && limit(1, 60) && !limit(1, 10);
@@ -354,14 +363,18 @@ fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
         return Ok(Quantity { unit: unit::read(&[sign]), ..plain(value) });
     }
     let has_function = tokens.iter().any(|token| token.word().is_some_and(symbol::is_function));
-    let is_degree_at = |at: usize| tokens[at].is('°') && !tokens.get(at + 1).is_some_and(|next| next.reads("C") || next.reads("F"));
+    let is_degree_at =
+        |at: usize| tokens[at].is('°') && !tokens.get(at + 1).is_some_and(|next| next.reads("C") || next.reads("F"));
     if !has_function && (0..tokens.len()).any(is_degree_at) {
         // Without a sine of it, an angle is a number of degrees, in every term.
         let bare: Vec<Token> = (0..tokens.len()).filter(|at| !is_degree_at(*at)).map(|at| tokens[at].clone()).collect();
         let degree = Token { kind: Kind::Sign('°'), spaced: false, prose: false };
         return Ok(Quantity { unit: unit::read(&[degree]), ..plain(formula::read(&bare)?) });
     }
-    if !has_function && let Some((at, unit)) = unit::at_end(tokens) && let Ok(value) = formula::read(&tokens[..at]) {
+    if !has_function
+        && let Some((at, unit)) = unit::at_end(tokens)
+        && let Ok(value) = formula::read(&tokens[..at])
+    {
         return Ok(Quantity { value, unit: Some(unit), percent: false, as_formula: formula::read(tokens).ok() });
     }
     // One run of letters is a word, not a product.

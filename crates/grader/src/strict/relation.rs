@@ -106,7 +106,8 @@ fn label(tokens: &[Token]) -> Option<String> {
     let mut words = 0;
     let mut has_segment = false;
     let mut at = 0;
-    let whole_bracket = tokens.first().is_some_and(|first| first.is('(')) && closing(tokens, 0) == Some(tokens.len() - 1);
+    let whole_bracket =
+        tokens.first().is_some_and(|first| first.is('(')) && closing(tokens, 0) == Some(tokens.len() - 1);
     if whole_bracket && tokens.len() < 4 {
         return None;
     }
@@ -128,7 +129,9 @@ fn label(tokens: &[Token]) -> Option<String> {
             }
             Kind::Word(word) if formula::is_word(word) || word.chars().count() > 2 => words += 1,
             Kind::Sign('∠' | '△' | '|' | '\'') => {}
-            Kind::Sign('(') if at > 0 && (tokens[at - 1].word().is_some() || matches!(tokens[at - 1].kind, Kind::Symbol(_))) => {
+            Kind::Sign('(')
+                if at > 0 && (tokens[at - 1].word().is_some() || matches!(tokens[at - 1].kind, Kind::Symbol(_))) =>
+            {
                 at = closing(tokens, at)?;
             }
             _ => return None,

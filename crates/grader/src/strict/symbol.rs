@@ -168,8 +168,8 @@ pub(super) fn vulgar(c: char) -> Option<(i64, i64)> {
 /// The name of a Greek letter or another letter-like character.
 pub(super) fn letter_like(c: char) -> Option<&'static str> {
     const GREEK: [&str; 25] = [
-        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
-        "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+        "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
     ];
     match c {
         'α'..='ω' => GREEK.get(usize::try_from(u32::from(c) - u32::from('α')).ok()?).copied(),

@@ -193,9 +193,7 @@ fn power(tokens: &[Token]) -> (i32, usize) {
         [caret, open, power, close, ..] if caret.is('^') && open.is('{') && close.is('}') => {
             small(power).map(|power| (power, 4))
         }
-        [caret, open, minus, power, close, ..]
-            if caret.is('^') && open.is('{') && minus.is('-') && close.is('}') =>
-        {
+        [caret, open, minus, power, close, ..] if caret.is('^') && open.is('{') && minus.is('-') && close.is('}') => {
             small(power).map(|power| (-power, 5))
         }
         [squared, ..] if squared.reads("squared") => Some((2, 1)),
@@ -222,7 +220,9 @@ pub(super) fn at_end(tokens: &[Token]) -> Option<(usize, Unit)> {
     };
     let candidates = (1..tokens.len()).filter(|at| tokens.len() - at <= 12 && follows_value(*at));
     for at in candidates {
-        if stands_apart(&tokens[at]) && let Some(unit) = read(&tokens[at..]) {
+        if stands_apart(&tokens[at])
+            && let Some(unit) = read(&tokens[at..])
+        {
             return Some((at, unit));
         }
     }
@@ -241,7 +241,8 @@ fn counted(tokens: &[Token]) -> Option<(usize, Unit)> {
         word.chars().count() >= 3 && !NOT_THINGS.contains(&format!(" {} ", word.to_lowercase()))
     };
     let is_count = matches!(first.kind, Kind::Number(_)) && (1..=2).contains(&words.len());
-    let are_words = words.iter().all(|word| is_thing(word) && (formula::is_word(word) || rest[0].prose || rest[0].spaced));
+    let are_words =
+        words.iter().all(|word| is_thing(word) && (formula::is_word(word) || rest[0].prose || rest[0].spaced));
     let is_upper = words.iter().any(|word| word.chars().all(char::is_uppercase));
     (is_count && are_words && !is_upper).then(|| (1, Unit::counted(&words)))
 }
