@@ -73,6 +73,11 @@ fn compare(given: &str, truth: &str, grouping: Grouping, fuel: &Fuel) -> Result<
     {
         return Ok(if given.is_empty() { Ground::Different } else { Ground::Text });
     }
+    if let (Ok(given), Ok(truth)) = (&given.tokens, &truth.tokens)
+        && phrase::same_word(token::trimmed(given), token::trimmed(truth))
+    {
+        return Ok(Ground::Text);
+    }
     let same = compare::same(&given.answer?, &truth.answer?, fuel)?;
     Ok(if same { Ground::Value } else { Ground::Different })
 }

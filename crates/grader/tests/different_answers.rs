@@ -2,7 +2,9 @@
 
 use grader::{Profile, grade};
 
-const PAIRS: [(&str, &str); 219] = [
+const PAIRS: [(&str, &str); 221] = [
+    ("AB", "ab"),
+    ("RED", "DER"),
     ("42", "24"),
     ("60°", r"\frac{\pi}{3}"),
     ("1,2", "(2,1)"),

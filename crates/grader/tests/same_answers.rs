@@ -2,7 +2,12 @@
 
 use grader::{Profile, grade};
 
-const PAIRS: [(&str, &str); 258] = [
+const PAIRS: [(&str, &str); 263] = [
+    ("YES", "yes"),
+    ("RED", "Red"),
+    ("RED CUBE", "red cube"),
+    ("NO", "no"),
+    ("MONDAY", "\\text{Monday}"),
     ("42", "+42"),
     ("42", "42.0"),
     ("-7", "−7"),

@@ -3,6 +3,7 @@
 use num_bigint::BigInt;
 use num_rational::BigRational;
 
+use super::formula;
 use super::token::{Kind, Token};
 
 const SMALL: [&str; 20] = [
@@ -179,6 +180,14 @@ pub(super) fn text(tokens: &[Token]) -> String {
 pub(super) fn same(a: &str, b: &str) -> bool {
     let joined = |text: &str| text.replace(['-', ' '], "");
     a == b || ((a.contains('-') || b.contains('-')) && joined(a) == joined(b))
+}
+
+/// Whether both are one word, whatever its case. Two letters may be variables, so they count only as English words.
+pub(super) fn same_word(a: &[Token], b: &[Token]) -> bool {
+    let ([a], [b]) = (a, b) else { return false };
+    let (Some(a), Some(b)) = (a.word(), b.word()) else { return false };
+    let lower = a.to_lowercase();
+    lower == b.to_lowercase() && (lower.chars().count() > 2 || formula::is_word(&lower))
 }
 
 /// Whether the words say that there is nothing.

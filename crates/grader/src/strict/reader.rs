@@ -377,12 +377,12 @@ fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
     {
         return Ok(Quantity { value, unit: Some(unit), percent: false, as_formula: formula::read(tokens).ok() });
     }
-    // One run of letters is a word, not a product.
-    if let [token] = tokens
-        && let Some(word) = token.word()
-        && word.chars().count() > 2
-        && !matches!(word, "alpha" | "beta" | "gamma" | "theta" | "infinity")
-    {
+    // Words are words, not products of names.
+    let is_greek = |word: &str| matches!(word, "alpha" | "beta" | "gamma" | "theta" | "infinity");
+    let is_long = |token: &Token| token.word().is_some_and(|word| word.chars().count() > 2 && !is_greek(word));
+    let is_lower = |token: &Token| token.word().is_some_and(|word| word.chars().any(char::is_lowercase));
+    let are_words = !has_function && tokens.iter().all(|token| token.word().is_some()) && tokens.iter().any(is_long);
+    if are_words && (tokens.len() > 1 || tokens.iter().any(is_lower)) {
         return Err(Failure::Unread);
     }
     Ok(plain(formula::read(tokens)?))
