@@ -2,13 +2,20 @@
 
 mod dr_grpo;
 mod grpo;
+mod pass_at_k;
+mod reinforce_plus_plus;
+mod reinforce_plus_plus_baseline;
 mod rloo;
+mod whitening;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 pub use dr_grpo::DrGrpo;
 pub use grpo::Grpo;
+pub use pass_at_k::PassAtK;
+pub use reinforce_plus_plus::ReinforcePlusPlus;
+pub use reinforce_plus_plus_baseline::ReinforcePlusPlusBaseline;
 pub use rloo::Rloo;
 
 use crate::{CreditError, Evidence};
@@ -35,6 +42,13 @@ pub enum Estimator {
     DrGrpo(DrGrpo),
     /// Rewards less the mean of the others in their group.
     Rloo(Rloo),
+    /// The discounted reward still to come, whitened over the batch.
+    ReinforcePlusPlus(ReinforcePlusPlus),
+    /// Rewards less the mean of their group, whitened over the batch.
+    ReinforcePlusPlusBaseline(ReinforcePlusPlusBaseline),
+    /// The lead of the best response of each group.
+    #[serde(rename = "grpo-pass-at-k")]
+    PassAtK(PassAtK),
 }
 
 impl AdvantageEstimator for Estimator {
@@ -43,6 +57,9 @@ impl AdvantageEstimator for Estimator {
             Self::Grpo(estimator) => estimator.estimate(evidence),
             Self::DrGrpo(estimator) => estimator.estimate(evidence),
             Self::Rloo(estimator) => estimator.estimate(evidence),
+            Self::ReinforcePlusPlus(estimator) => estimator.estimate(evidence),
+            Self::ReinforcePlusPlusBaseline(estimator) => estimator.estimate(evidence),
+            Self::PassAtK(estimator) => estimator.estimate(evidence),
         }
     }
 }

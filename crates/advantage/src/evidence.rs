@@ -24,7 +24,7 @@ impl Evidence {
     /// Starts a batch: every response to a prompt with an image, nothing measured, at the end of training.
     ///
     /// `response` is true on response tokens, the end-of-sequence token included; a row may be empty. A reward that is not
-    /// finite makes the advantages of its group, and of no other, not finite.
+    /// finite makes the advantages of its group, and of no other, not finite; of the whole batch if the estimator whitens.
     ///
     /// # Shapes
     /// - `rewards`: `[responses]`, below 1e18 in magnitude

@@ -43,6 +43,8 @@ pub enum GroupOfOne {
     /// Its advantage is 0: it teaches nothing.
     #[default]
     Zero,
+    /// Its reward counts as it is, as if the group had mean 0 and deviation 1. So does verl.
+    Raw,
     /// It is an error.
     Refuse,
 }
@@ -56,20 +58,34 @@ impl GroupOfOne {
     }
 }
 
+/// Which standard deviation tells how far the rewards of a group lie apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deviation {
+    /// Divides by members - 1.
+    #[default]
+    Sample,
+    /// Divides by members.
+    Population,
+}
+
 /// Rewards less the mean of their group, one group per row.
 ///
 /// Groups shorter than the widest are filled up with absent cells, so that group statistics are statistics along one axis:
 /// no sum depends on the order in which a device visits the rows, and a reward that is not a number stays in its group.
-pub(crate) struct Deviations {
-    /// `[groups, widest]`; 0 in absent cells, and exactly 0 where all rewards of a group are equal.
+pub(crate) struct CenteredRewards {
+    /// `[groups, widest]`; 0 in absent cells, and exactly 0 where all rewards of a group are equal. A group of one holds its
+    /// bare reward if it counts as it is.
     pub(crate) values: Tensor<2>,
+    /// `[groups, widest]`: true where no response is.
+    pub(crate) absent: Tensor<2, Bool>,
     /// `[groups, 1]`: members of each group.
     pub(crate) sizes: Tensor<2>,
     /// `[responses]`: the cell that holds each response.
     cells: Tensor<1, Int>,
 }
 
-impl Deviations {
+impl CenteredRewards {
     /// Compares the rewards of each group.
     pub(crate) fn new(evidence: &Evidence, group_of_one: GroupOfOne) -> Result<Self, CreditError> {
         let groups = evidence.groups();
@@ -95,15 +111,33 @@ impl Deviations {
 
         // Counting from the lowest reward makes equal rewards exactly 0 and costs no digits when rewards share an offset.
         let lowest = rewards.clone().min_dim(1);
-        let above = (rewards - lowest).mask_fill(absent.clone(), 0.0);
+        let above = (rewards.clone() - lowest).mask_fill(absent.clone(), 0.0);
         let mean = above.clone().sum_dim(1) / sizes.clone();
-        let values = (above - mean).mask_fill(absent, 0.0);
-        Ok(Self { values, sizes, cells: indices(cells, &device) })
+        let centered = above - mean;
+        let values = match group_of_one {
+            GroupOfOne::Raw => centered.mask_where(alone(&sizes).expand(shape), rewards),
+            GroupOfOne::Zero | GroupOfOne::Refuse => centered,
+        };
+        Ok(Self { values: values.mask_fill(absent.clone(), 0.0), absent, sizes, cells: indices(cells, &device) })
     }
 
     /// Members of each group but one, at least 1: `[groups, 1]`.
     pub(crate) fn others(&self) -> Tensor<2> {
         self.sizes.clone().sub_scalar(1.0).clamp_min(1.0)
+    }
+
+    /// True for groups of one: `[groups, 1]`.
+    pub(crate) fn alone(&self) -> Tensor<2, Bool> {
+        alone(&self.sizes)
+    }
+
+    /// How far the rewards of each group lie apart, 1 for a group of one: `[groups, 1]`.
+    pub(crate) fn deviation(&self, deviation: Deviation) -> Tensor<2> {
+        let divisor = match deviation {
+            Deviation::Sample => self.others(),
+            Deviation::Population => self.sizes.clone(),
+        };
+        (self.values.clone().square().sum_dim(1) / divisor).sqrt().mask_fill(self.alone(), 1.0)
     }
 
     /// Gives every response token the value of its response's cell: `[groups, widest]` to `[responses, tokens]`, 0 on padding.
@@ -116,6 +150,10 @@ impl Deviations {
             .expand(response.dims())
             .mask_fill(response.clone().bool_not(), 0.0)
     }
+}
+
+fn alone(sizes: &Tensor<2>) -> Tensor<2, Bool> {
+    sizes.clone().equal_scalar(1.0)
 }
 
 /// Host counts as a tensor.

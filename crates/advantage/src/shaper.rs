@@ -1,13 +1,23 @@
 //! How the credit of a response is shared among its tokens and weighed against that of other responses.
 
+mod bisection;
+mod by_length;
+mod log_dependency;
+mod top_tokens;
+mod water_filling;
+
 mod perception_gate;
+mod perceptual_reshaping;
+mod soft_token_filter;
 mod token_filter;
 mod trajectory_shaping;
 
 use serde::{Deserialize, Serialize};
 
-pub use perception_gate::PerceptionGate;
-pub use token_filter::TokenFilter;
+pub use perception_gate::{PerceptionGate, Threshold};
+pub use perceptual_reshaping::{PerceptualReshaping, ReshapingRule, Schedule};
+pub use soft_token_filter::SoftTokenFilter;
+pub use token_filter::{Signal, TokenFilter};
 pub use trajectory_shaping::{Ceiling, TrajectoryShaping};
 
 use crate::{Credit, CreditError, Evidence};
@@ -29,10 +39,14 @@ pub trait CreditShaper {
 pub enum Shaper {
     /// Weighs responses by their mean dependency (TAS).
     TrajectoryShaping(TrajectoryShaping),
-    /// Lets only the most dependent tokens speak (TGF).
+    /// Lets only the most dependent, or least decided, tokens speak (TGF).
     TokenFilter(TokenFilter),
+    /// Lets every token speak by how dependent it is.
+    SoftTokenFilter(SoftTokenFilter),
     /// Moves advantage from the least to the most dependent tokens (PGPO).
     PerceptionGate(PerceptionGate),
+    /// Raises the advantage of the most dependent tokens (PAR, a reconstruction).
+    PerceptualReshaping(PerceptualReshaping),
 }
 
 impl CreditShaper for Shaper {
@@ -40,7 +54,9 @@ impl CreditShaper for Shaper {
         match self {
             Self::TrajectoryShaping(shaper) => shaper.shape(evidence, credit),
             Self::TokenFilter(shaper) => shaper.shape(evidence, credit),
+            Self::SoftTokenFilter(shaper) => shaper.shape(evidence, credit),
             Self::PerceptionGate(shaper) => shaper.shape(evidence, credit),
+            Self::PerceptualReshaping(shaper) => shaper.shape(evidence, credit),
         }
     }
 }

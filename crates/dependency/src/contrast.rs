@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::{BuiltInDivergence, BuiltInPerturbation};
 
 /// One comparison of two predictions of the same tokens, made from different evidence.
+///
+/// Every contrast of a metric draws random numbers of its own, and so do its base and its view: two contrasts with the same
+/// perturbation compare with two different images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contrast {

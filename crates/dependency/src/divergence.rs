@@ -1,23 +1,39 @@
 //! How far apart two predictions of the same token are.
 
+mod chunks;
+mod entropy_of;
 mod forward_kl;
 mod jensen_shannon;
+mod probability_drop;
+mod sampled_absolute;
+mod sampled_k1;
+mod sampled_k2;
 mod sampled_k3;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
+pub use chunks::in_chunks;
+pub use entropy_of::{EntropyOf, Side};
 pub use forward_kl::{ForwardKl, forward_kl};
 pub use jensen_shannon::{JensenShannon, jensen_shannon};
+pub use probability_drop::ProbabilityDrop;
+pub use sampled_absolute::SampledAbsolute;
+pub use sampled_k1::SampledK1;
+pub use sampled_k2::SampledK2;
 pub use sampled_k3::SampledK3;
+
+use crate::Positive;
 
 /// Compares what a model predicts with the image as it is (clean) and with changed evidence (contrast).
 ///
 /// Tokens are independent of each other, so a long response may be handed over in pieces of any size: a distribution over the
-/// vocabulary need never exist for more than a piece.
+/// vocabulary need never exist for more than a piece; [`in_chunks`] does that.
+///
+/// A logit of negative infinity is a probability of 0. A prediction that finds no token possible is not a number.
 pub trait Divergence {
-    /// The divergence of every token, in nats, at least 0.
+    /// The divergence of every token: in nats and at least 0, unless the divergence says otherwise.
     ///
     /// # Shapes
     /// - `clean`, `contrast`: `[tokens, vocab]`, logits at the sampling temperature, any float dtype; reduced in f32
@@ -39,6 +55,16 @@ pub enum BuiltInDivergence {
     JensenShannon(JensenShannon),
     /// Estimate of the KL divergence from the sampled token alone.
     SampledK3(SampledK3),
+    /// Difference of the sampled token's log-probabilities.
+    SampledK1(SampledK1),
+    /// Half its square.
+    SampledK2(SampledK2),
+    /// Its size.
+    SampledAbsolute(SampledAbsolute),
+    /// Difference of the sampled token's probabilities.
+    ProbabilityDrop(ProbabilityDrop),
+    /// Entropy of one of the two predictions.
+    Entropy(EntropyOf),
 }
 
 impl Divergence for BuiltInDivergence {
@@ -47,6 +73,11 @@ impl Divergence for BuiltInDivergence {
             Self::ForwardKl(divergence) => divergence.per_token(clean, contrast, sampled),
             Self::JensenShannon(divergence) => divergence.per_token(clean, contrast, sampled),
             Self::SampledK3(divergence) => divergence.per_token(clean, contrast, sampled),
+            Self::SampledK1(divergence) => divergence.per_token(clean, contrast, sampled),
+            Self::SampledK2(divergence) => divergence.per_token(clean, contrast, sampled),
+            Self::SampledAbsolute(divergence) => divergence.per_token(clean, contrast, sampled),
+            Self::ProbabilityDrop(divergence) => divergence.per_token(clean, contrast, sampled),
+            Self::Entropy(divergence) => divergence.per_token(clean, contrast, sampled),
         }
     }
 }
@@ -66,6 +97,21 @@ pub fn entropy(logits: Tensor<2>) -> Tensor<1> {
 /// Log-probabilities of every outcome: `[tokens, vocab]`, f32.
 fn log_probs(logits: Tensor<2>) -> Tensor<2> {
     log_softmax(logits.cast(FloatDType::F32), 1)
+}
+
+/// Log-probabilities of the sampled tokens under the two predictions: `[tokens, vocab]` to `[tokens]`, f32.
+fn of_sampled(clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
+    let sampled = sampled.unsqueeze_dim::<2>(1);
+    let of_sampled = |logits| log_probs(logits).gather(1, sampled.clone()).squeeze_dim::<1>(1);
+    (of_sampled(clean), of_sampled(contrast))
+}
+
+/// Takes values into `-limit..=limit`, if there is one; not-a-number stays.
+fn within<const D: usize>(values: Tensor<D>, limit: Option<Positive>) -> Tensor<D> {
+    let Some(limit) = limit.map(Positive::value) else { return values };
+    // A device may clamp not-a-number to a number.
+    let unknown = values.clone().is_nan();
+    values.clamp(-limit, limit).mask_fill(unknown, f32::NAN)
 }
 
 /// Expectation of `values` under the distribution of `log_probs`, outcomes of probability 0 left out: `[tokens, vocab]` to

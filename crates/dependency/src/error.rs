@@ -20,6 +20,14 @@ pub enum DependencyError {
         /// How many contrasts the metric has.
         expected: usize,
     },
+    /// A metric has nothing to compare.
+    #[error("the {list} of {metric} are empty (0 contrasts); list at least 1")]
+    NoContrasts {
+        /// Which metric.
+        metric: &'static str,
+        /// Which of its lists.
+        list: &'static str,
+    },
     /// A divergence does not fit the response mask.
     #[error("the divergence of contrast \"{contrast}\" has shape {found:?} but the response mask has {expected:?}")]
     Shape {

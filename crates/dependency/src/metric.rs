@@ -1,13 +1,17 @@
 //! How divergences become one dependency score per token.
 
+mod dependency_bound;
+mod robust_visual_dependency;
 mod visual_dependency;
 
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
-pub use visual_dependency::VisualDependency;
+pub use dependency_bound::DependencyBound;
+pub use robust_visual_dependency::{Combination, Reduce, RobustVisualDependency};
+pub use visual_dependency::{Unknown, VisualDependency};
 
-use crate::{Contrast, DependencyError};
+use crate::{Contrast, DependencyError, NonNegative};
 
 /// Scores how much each token depends on the image.
 ///
@@ -18,11 +22,11 @@ pub trait DependencyMetric {
 
     /// The score of every token: 0 on padding, whatever stands there.
     ///
-    /// Scores of divergences that are not a number are not a number either; what becomes of them is for the reader of the
-    /// scores to say.
+    /// Scores of divergences that are not a number are not a number either, unless the metric says otherwise; what becomes
+    /// of them is for the reader of the scores to say.
     ///
     /// # Shapes
-    /// - `divergences`: one `[responses, tokens]` per contrast, in nats
+    /// - `divergences`: one `[responses, tokens]` per contrast, f32, in the unit of its divergence
     /// - `response`: `[responses, tokens]`, true on response tokens
     /// - returns `[responses, tokens]`
     ///
@@ -38,18 +42,26 @@ pub trait DependencyMetric {
 pub enum Metric {
     /// The divergence of a single contrast.
     VisualDependency(VisualDependency),
+    /// Grounding less instability. A reconstruction.
+    RobustVisualDependency(RobustVisualDependency),
+    /// A lower confidence bound over several contrasts. A reconstruction.
+    DependencyBound(DependencyBound),
 }
 
 impl DependencyMetric for Metric {
     fn contrasts(&self) -> &[Contrast] {
         match self {
             Self::VisualDependency(metric) => metric.contrasts(),
+            Self::RobustVisualDependency(metric) => metric.contrasts(),
+            Self::DependencyBound(metric) => metric.contrasts(),
         }
     }
 
     fn score(&self, divergences: &[Tensor<2>], response: &Tensor<2, Bool>) -> Result<Tensor<2>, DependencyError> {
         match self {
             Self::VisualDependency(metric) => metric.score(divergences, response),
+            Self::RobustVisualDependency(metric) => metric.score(divergences, response),
+            Self::DependencyBound(metric) => metric.score(divergences, response),
         }
     }
 }
@@ -67,4 +79,21 @@ fn check(contrasts: &[Contrast], divergences: &[Tensor<2>], response: &Tensor<2,
         }
     }
     Ok(())
+}
+
+/// Divergences of several contrasts, taken into `0..=f32::MAX`: `[contrasts, responses, tokens]`. What becomes of one that is
+/// not a number depends on the device; [`finished`] sees to it.
+fn stacked(divergences: &[Tensor<2>]) -> Tensor<3> {
+    Tensor::stack::<3>(divergences.to_vec(), 0).clamp(0.0, f32::MAX)
+}
+
+/// The score: not a number where one of the divergences is not, 0 on padding.
+fn finished(score: Tensor<2>, divergences: &[Tensor<2>], response: &Tensor<2, Bool>) -> Tensor<2> {
+    let of_known = |score: Tensor<2>, divergence: &Tensor<2>| score.mask_fill(divergence.clone().is_nan(), f32::NAN);
+    divergences.iter().fold(score, of_known).mask_fill(response.clone().bool_not(), 0.0)
+}
+
+/// The number as a factor in f32 arithmetic, where a larger one than `f32::MAX` would be infinite and 0 times it unknown.
+fn in_f32(number: NonNegative) -> f64 {
+    number.value().min(f64::from(f32::MAX))
 }

@@ -1,8 +1,13 @@
 //! How an image is spoilt, so that one can see what the prediction owed to it.
 
 mod blur;
+mod brightness_contrast;
+mod crop_shift;
+mod diffusion_noise;
 mod gaussian_noise;
+mod noise_annealing;
 mod patch_blackout;
+mod rescale;
 mod solid_fill;
 
 use image::RgbImage;
@@ -10,8 +15,13 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 pub use blur::Blur;
+pub use brightness_contrast::BrightnessContrast;
+pub use crop_shift::CropShift;
+pub use diffusion_noise::{DiffusionNoise, DiffusionStep};
 pub use gaussian_noise::GaussianNoise;
+pub use noise_annealing::{NoiseAnnealing, NoiseDecay};
 pub use patch_blackout::PatchBlackout;
+pub use rescale::Rescale;
 pub use solid_fill::SolidFill;
 
 /// Makes a changed copy of an image.
@@ -32,6 +42,14 @@ pub enum BuiltInPerturbation {
     GaussianNoise(GaussianNoise),
     /// A Gaussian blur.
     Blur(Blur),
+    /// A random change of brightness and contrast.
+    BrightnessContrast(BrightnessContrast),
+    /// A change of size and back.
+    Rescale(Rescale),
+    /// A random shift.
+    CropShift(CropShift),
+    /// The noise of a diffusion process.
+    DiffusionNoise(DiffusionNoise),
 }
 
 impl Perturbation for BuiltInPerturbation {
@@ -41,6 +59,10 @@ impl Perturbation for BuiltInPerturbation {
             Self::SolidFill(perturbation) => perturbation.apply(image, rng),
             Self::GaussianNoise(perturbation) => perturbation.apply(image, rng),
             Self::Blur(perturbation) => perturbation.apply(image, rng),
+            Self::BrightnessContrast(perturbation) => perturbation.apply(image, rng),
+            Self::Rescale(perturbation) => perturbation.apply(image, rng),
+            Self::CropShift(perturbation) => perturbation.apply(image, rng),
+            Self::DiffusionNoise(perturbation) => perturbation.apply(image, rng),
         }
     }
 }

@@ -25,7 +25,8 @@ mod fuel;
 pub use extract::extract;
 
 /// Whose rules decide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// The verdicts of the released grader, for comparison with published numbers: right answers in an unusual writing are refused
     /// and some wrong ones pass.

@@ -2,13 +2,14 @@
 
 use grader::{Profile, grade};
 
-/// Whether `given` says the same as `truth`, by the grader's profile [`Profile::StrictSound`].
+/// Whether `given` says the same as `truth`, by the rules of `profile`.
 ///
-/// An empty answer matches nothing, not even an empty truth.
+/// # Source
+/// `grade_answer` of the mathruler package, which the reward functions of VPPO, PGPO and PAPO call, is [`Profile::Mathruler`].
 ///
 /// # Departures
-/// The released grader (the mathruler package) refuses many right answers for their writing and passes some wrong ones; its verdicts are
-/// [`Profile::Mathruler`].
-pub fn answers_match(given: &str, truth: &str) -> bool {
-    grade(given, truth, Profile::StrictSound).correct
+/// That grader refuses many right answers for their writing and passes some wrong ones, two empty answers among them. Where published
+/// numbers are not to be met, [`Profile::StrictSound`] decides; by it an empty answer matches nothing.
+pub fn answers_match(given: &str, truth: &str, profile: Profile) -> bool {
+    grade(given, truth, profile).correct
 }

@@ -18,7 +18,7 @@ pub struct Truth {
     pub answer: String,
 }
 
-/// What a response earned. All three scores lie in `0..=1`; more is better.
+/// What a response earned. A judge's scores all lie in `0..=1`; more is better. A penalty for length may take `overall` below 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Verdict {

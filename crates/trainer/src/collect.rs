@@ -92,15 +92,12 @@ impl Source<'_> {
                 .map(|index| prepare(&problems[index], self.processor, &self.policy.config, &self.config.data))
                 .collect::<Result<_, _>>()?;
             let seed = derive(self.config.seed, Purpose::Rollout, &[step, round]);
-            for group in self.answer(tasks, self.config.rollout.responses, seed)? {
+            let answered = self.answer(tasks, self.config.rollout.responses, seed)?;
+            for group in &answered {
                 collected.sampled.add(&group.verdicts);
                 collected.sampled_groups += 1;
-                if band.is_none_or(|band| band.admits(&group.verdicts)) {
-                    collected.groups.push(group);
-                }
             }
-            if collected.groups.len() >= wanted {
-                collected.groups.truncate(wanted);
+            if admit(&mut collected.groups, answered, |group| &group.verdicts, band, wanted) {
                 break;
             }
         }
@@ -144,13 +141,30 @@ impl Source<'_> {
     ) -> Result<Group, TrainError> {
         let text = |completion: &Completion| self.processor.tokenizer.decode(&completion.tokens, true);
         let texts: Vec<String> = completions.iter().map(text).collect::<Result<_, _>>()?;
+        let rollout = &self.config.rollout;
         let judged = |(completion, text): (&Completion, &String)| {
-            let truncated = completion.finish == Finish::Length && !self.config.rollout.judge_truncated;
-            if truncated { Verdict::default() } else { self.reward.judge(text, &task.truth) }
+            let truncated = completion.finish == Finish::Length && !rollout.judge_truncated;
+            let verdict = if truncated { Verdict::default() } else { self.reward.judge(text, &task.truth) };
+            let penalty = rollout.overlong_penalty.map_or(0.0, |penalty| penalty.penalty(completion.tokens.len()));
+            Verdict { overall: verdict.overall + penalty, ..verdict }
         };
         let verdicts = completions.iter().zip(&texts).map(judged).collect();
         Ok(Group { task, features, completions, texts, verdicts })
     }
+}
+
+/// Adds those of a round's groups that pass the band to the kept ones, in order and up to `wanted` in all, and says whether there
+/// are that many.
+fn admit<G>(
+    kept: &mut Vec<G>,
+    round: Vec<G>,
+    verdicts: impl Fn(&G) -> &[Verdict],
+    band: Option<AccuracyBand>,
+    wanted: usize,
+) -> bool {
+    kept.extend(round.into_iter().filter(|group| band.is_none_or(|band| band.admits(verdicts(group)))));
+    kept.truncate(wanted);
+    kept.len() == wanted
 }
 
 impl RewardSums {
@@ -184,4 +198,98 @@ pub(crate) fn features_of(model: &QwenVl, tasks: &[Task]) -> Vec<Option<Tensor<2
             Some(all.narrow(0, 0, count))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Recorded inputs and outputs of a function of an independent implementation, all of them.
+    fn recorded<T: serde::de::DeserializeOwned>(function: &str) -> Vec<T> {
+        let golden = include_str!("../../../tests/fixtures/credit/golden.json");
+        let golden: Value = serde_json::from_str(golden).expect("the fixture is JSON");
+        let cases = &golden["cases"][function];
+        let found: Vec<T> = serde_json::from_value(cases.clone()).expect("cases of this form");
+        assert_eq!(Some(found.len() as u64), golden["meta"]["counts"][function].as_u64());
+        found
+    }
+
+    fn verdicts(accuracies: &[f32]) -> Vec<Verdict> {
+        accuracies.iter().map(|&accuracy| Verdict { accuracy, ..Verdict::default() }).collect()
+    }
+
+    #[derive(Deserialize)]
+    struct Keep {
+        r#in: Scores,
+        out: Vec<bool>,
+    }
+
+    #[derive(Deserialize)]
+    struct Scores {
+        scores: Vec<f32>,
+        group: Vec<usize>,
+        low: f64,
+        high: f64,
+    }
+
+    #[test]
+    fn groups_are_admitted_as_recorded() {
+        for Keep { r#in: Scores { scores, group, low, high }, out } in recorded("dynamic_sampling_keep") {
+            let of = |label: usize| scores.iter().zip(&group).filter(move |(_, other)| **other == label);
+            let admitted = |&label: &usize| {
+                let accuracies: Vec<f32> = of(label).map(|(score, _)| *score).collect();
+                AccuracyBand { low, high }.admits(&verdicts(&accuracies))
+            };
+            assert_eq!(group.iter().map(admitted).collect::<Vec<_>>(), out, "{group:?}: {scores:?}");
+        }
+    }
+
+    #[derive(Deserialize)]
+    struct Fill {
+        r#in: Rounds,
+        out: Filled,
+    }
+
+    #[derive(Deserialize)]
+    struct Rounds {
+        rounds: Vec<Vec<Vec<f32>>>,
+        target_groups: usize,
+        low: f64,
+        high: f64,
+    }
+
+    #[derive(Deserialize)]
+    struct Filled {
+        kept: Vec<[usize; 2]>,
+        rounds_used: usize,
+    }
+
+    #[test]
+    fn rounds_fill_a_step_as_recorded() {
+        for Fill { r#in: Rounds { rounds, target_groups, low, high }, out } in recorded("dynamic_sampling_fill") {
+            let mut kept = Vec::new();
+            let used = rounds.iter().enumerate().position(|(round, groups)| {
+                let named = groups.iter().enumerate().map(|(index, scores)| ([round, index], verdicts(scores)));
+                admit(&mut kept, named.collect(), |group| &group.1, Some(AccuracyBand { low, high }), target_groups)
+            });
+            assert_eq!(used.map(|last| last + 1), Some(out.rounds_used));
+            assert_eq!(kept.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), out.kept);
+        }
+    }
+
+    /// Without a band every group counts; too few are kept and not enough.
+    #[test]
+    fn all_groups_pass_where_there_is_no_band() {
+        let mut kept = Vec::new();
+        let round = || vec![verdicts(&[0.0, 0.0]), verdicts(&[1.0, 1.0])];
+        assert!(!admit(&mut kept, round(), Vec::as_slice, None, 3));
+        assert_eq!(kept.len(), 2);
+        assert!(admit(&mut kept, round(), Vec::as_slice, None, 3));
+        assert_eq!(kept.len(), 3);
+        let strict = Some(AccuracyBand { low: 0.01, high: 0.99 });
+        assert!(!admit(&mut Vec::new(), round(), Vec::as_slice, strict, 1));
+    }
 }

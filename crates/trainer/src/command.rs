@@ -3,6 +3,7 @@
 mod credit;
 mod generate;
 mod question;
+mod recipe;
 mod score;
 mod train;
 
@@ -31,6 +32,8 @@ enum Command {
     Score(score::Score),
     /// Assign token credit: one JSON object per line in, one per line out
     Credit(credit::Credit),
+    /// List, print and compare recipes
+    Recipe(recipe::RecipeCommand),
 }
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
@@ -48,6 +51,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Credit(command) => command.run(),
+        Command::Recipe(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reward::{BoxedAnswer, Weight};
+use reward::{BoxedAnswer, SoftOverlong, Weight};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,9 @@ pub struct RolloutConfig {
     /// Whether a response that was cut at the length limit is judged like any other, as in the released code. If not, it
     /// earns nothing, and the policy learns to stop.
     pub judge_truncated: bool,
+    /// What responses near the length limit lose, be they judged or not; nothing by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlong_penalty: Option<SoftOverlong>,
     /// Temperature, filters and length limit.
     pub sampling: Sampling,
 }
@@ -130,7 +133,7 @@ fn default_device() -> String {
 }
 
 fn accuracy_alone() -> BoxedAnswer {
-    BoxedAnswer { format_weight: Weight::ZERO }
+    BoxedAnswer { format_weight: Weight::ZERO, ..BoxedAnswer::default() }
 }
 
 const fn default_prompt_tokens() -> usize {
@@ -140,7 +143,15 @@ const fn default_prompt_tokens() -> usize {
 impl Default for RolloutConfig {
     fn default() -> Self {
         let sampling = Sampling { max_new_tokens: 2048, top_p: 0.99, ..Sampling::default() };
-        Self { prompts_per_step: 128, responses: 8, max_rounds: 8, max_rows: 64, judge_truncated: true, sampling }
+        Self {
+            prompts_per_step: 128,
+            responses: 8,
+            max_rounds: 8,
+            max_rows: 64,
+            judge_truncated: true,
+            overlong_penalty: None,
+            sampling,
+        }
     }
 }
 
@@ -284,13 +295,21 @@ mod tests {
 
     #[test]
     fn overrides_reach_every_level() {
-        let overrides =
-            ["update.learning_rate=2e-6", "recipe=grpo", "rollout.sampling.top_p = 0.9", "data.held_out=h.jsonl"];
+        let overrides = [
+            "update.learning_rate=2e-6",
+            "recipe=grpo",
+            "rollout.sampling.top_p = 0.9",
+            "data.held_out=h.jsonl",
+            "rollout.overlong_penalty.max_length=2048",
+            "rollout.overlong_penalty.buffer=512",
+        ];
         let changed = config().with_overrides(&overrides.map(str::to_owned)).expect("valid");
         assert_eq!(changed.update.learning_rate, 2e-6);
         assert_eq!(changed.recipe, "grpo");
         assert_eq!(changed.rollout.sampling.top_p, 0.9);
         assert_eq!(changed.data.held_out, Some(PathBuf::from("h.jsonl")));
+        let penalty = SoftOverlong::new(2048, 512, 1.0).expect("valid");
+        assert_eq!(changed.rollout.overlong_penalty, Some(penalty));
         assert_eq!(changed.with_overrides(&[]).expect("valid"), changed, "TOML there and back");
     }
 
@@ -300,6 +319,7 @@ mod tests {
             ("update.learning_rat=1", "learning_rat"),
             ("rollout.responses=0", "rollout.responses is 0"),
             ("rollout.sampling.top_p=2", "top_p"),
+            ("rollout.overlong_penalty={max_length = 8, buffer = 9}", "1..=8"),
             ("update.beta_2=1.5", "update.beta_2 is 1.5"),
             ("nonsense", "expected key=value"),
             ("model.x=1", "not a section"),

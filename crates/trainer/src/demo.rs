@@ -71,7 +71,7 @@ struct ModelSettings {
 }
 
 /// What a demonstration tells while it prepares.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Progress {
     /// The problems are written.
     Problems {

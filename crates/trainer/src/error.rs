@@ -68,6 +68,14 @@ pub enum TrainError {
         /// Distance above one.
         high: f64,
     },
+    /// A term of a recipe's objective or rewards that cannot be computed.
+    #[error("the recipe's `{term}` needs {needs}; give it that or leave the term out")]
+    Objective {
+        /// Its field in the recipe.
+        term: &'static str,
+        /// What is missing.
+        needs: &'static str,
+    },
     /// A device this program does not know or was built without.
     #[error("device `{name}` is not available: {reason}")]
     Device {

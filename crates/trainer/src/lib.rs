@@ -19,9 +19,11 @@ mod collect;
 mod evaluate;
 mod micro_batch;
 mod prepare;
+mod requirements;
 mod score;
 mod scored;
 mod update;
+mod view;
 mod warm_up;
 
 mod gradients;
@@ -48,18 +50,23 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use gradients::{ClippedGradient, Gradients};
 pub use loss::{
-    BuiltInLoss, ClipRange, ClippedSurrogate, KlEstimator, LossInput, LossOutput, Objective, PolicyLoss, Reduction,
-    ReferenceKl, TokenLoss,
+    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
+    KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss, Reduction,
+    ReferenceKl, TokenLoss, TruncatedImportance, Weights,
 };
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
 pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
 pub use prepare::{Task, prepare};
 pub use ragged::Ragged;
-pub use recipe::{AccuracyBand, Algorithm, Recipe, built_in, dapo, grpo, vppo};
+pub use recipe::{
+    AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,
+    pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
+};
 pub use report::{StepReport, Timings};
 pub use score::Scorer;
-pub use scored::Scored;
+pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
-pub use update::{UpdateReport, Updater};
-pub use vocabulary::{ContrastScores, TokenScores, Vocabulary};
+pub use update::{Lesson, UpdateReport, Updater};
+pub use view::{Draw, PromptView, Side, perturbed_patches};
+pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

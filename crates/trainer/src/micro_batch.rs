@@ -42,6 +42,27 @@ pub fn micro_batches(groups: &[GroupLengths], budget: usize) -> Vec<Vec<Piece>> 
     batches
 }
 
+/// The same responses in the same order, each behind a copy of its prompt, in micro-batches of at most `budget` tokens.
+///
+/// Responses without tokens are left out: there is nothing to compute. A single response is never cut.
+#[must_use]
+pub(crate) fn one_prompt_each(groups: &[GroupLengths], pieces: &[Piece], budget: usize) -> Vec<Vec<Piece>> {
+    let single: Vec<Piece> = pieces
+        .iter()
+        .flat_map(|piece| piece.responses.clone().map(|r| Piece { group: piece.group, responses: r..r + 1 }))
+        .filter(|piece| groups[piece.group].responses[piece.responses.start] > 0)
+        .collect();
+    let lengths: Vec<GroupLengths> = single
+        .iter()
+        .map(|piece| {
+            let group = &groups[piece.group];
+            GroupLengths { prompt: group.prompt, responses: group.responses[piece.responses.clone()].to_vec() }
+        })
+        .collect();
+    let original = |batch: Vec<Piece>| batch.into_iter().map(|piece| single[piece.group].clone()).collect();
+    micro_batches(&lengths, budget).into_iter().map(original).collect()
+}
+
 /// Ranges of a group's responses that fit the budget behind its prompt, and what each costs.
 fn pieces(lengths: &GroupLengths, budget: usize) -> Vec<(Range<usize>, usize)> {
     let mut pieces = Vec::new();
@@ -88,6 +109,25 @@ mod tests {
                 };
                 let total: usize = batch.iter().map(cost).sum();
                 prop_assert!(total <= budget || (batch.len() == 1 && batch[0].responses.len() == 1));
+            }
+        }
+
+        /// With a prompt for each response too, whatever the pieces were.
+        #[test]
+        fn every_response_with_its_own_prompt(groups in groups(), budget in 1_usize..300, other in 1_usize..300) {
+            for pieces in micro_batches(&groups, other) {
+                let length = |piece: &Piece| groups[piece.group].responses[piece.responses.start];
+                let batches = one_prompt_each(&groups, &pieces, budget);
+                let seen: Vec<(usize, usize)> =
+                    batches.iter().flatten().map(|piece| (piece.group, piece.responses.start)).collect();
+                let all = pieces.iter().flat_map(|piece| piece.responses.clone().map(|r| (piece.group, r)));
+                let all: Vec<(usize, usize)> = all.filter(|&(g, r)| groups[g].responses[r] > 0).collect();
+                prop_assert_eq!(seen, all);
+                for batch in &batches {
+                    prop_assert!(batch.iter().all(|piece| piece.responses.len() == 1));
+                    let total: usize = batch.iter().map(|piece| groups[piece.group].prompt + length(piece)).sum();
+                    prop_assert!(total <= budget || batch.len() == 1);
+                }
             }
         }
     }

@@ -78,13 +78,17 @@ impl TrainObserver for MetricsFile {
     }
 
     fn on_validation(&mut self, step: usize, evaluation: &Evaluation) -> Result<(), TrainError> {
-        self.append(&serde_json::json!({
+        let mut line = serde_json::json!({
             "step": step,
             "val/accuracy": evaluation.accuracy,
             "val/accuracy_standard_error": evaluation.standard_error,
             "val/problems": evaluation.problems,
             "val/samples": evaluation.samples,
-        }))
+        });
+        for (k, pass) in evaluation.passes() {
+            line[format!("val/pass@{k}")] = pass.into();
+        }
+        self.append(&line)
     }
 }
 
@@ -118,14 +122,7 @@ impl TrainObserver for Console {
     }
 
     fn on_validation(&mut self, step: usize, evaluation: &Evaluation) -> Result<(), TrainError> {
-        let Evaluation { accuracy, standard_error, problems, samples, .. } = evaluation;
-        self.bar.suspend(|| {
-            tracing::info!(
-                "step {step}: held-out accuracy {:.1} % ± {:.1} ({problems} problems × {samples})",
-                100.0 * accuracy,
-                100.0 * standard_error
-            );
-        });
+        self.bar.suspend(|| tracing::info!("step {step}: held-out accuracy {evaluation}"));
         Ok(())
     }
 

@@ -3,13 +3,30 @@
 //!
 //! | recipe | paper | over its base |
 //! |---|---|---|
-//! | `grpo` | DeepSeekMath, arXiv:2402.03300 | group-normalized rewards, symmetric clipping |
-//! | `dapo` | arXiv:2503.14476 | token mean, clip-higher, dynamic sampling |
-//! | `vppo` | arXiv:2510.09285 | dependency by patch blackout, TAS, TGF, entropy penalty |
+//! | [`grpo`] | DeepSeekMath, arXiv:2402.03300 | group-normalized rewards, symmetric clip |
+//! | [`dr_grpo`] | arXiv:2503.20783 | `grpo`: no division by deviation or length |
+//! | [`dapo`] | arXiv:2503.14476 | `grpo`: token mean, clip-higher, groups of mixed outcome only |
+//! | [`rloo`] | arXiv:2402.14740 | `grpo`: the mean of the other responses as baseline |
+//! | [`reinforce_pp`] | REINFORCE++, arXiv:2501.03262 | `grpo`: rewards to come, less a reference KL, whitened over the batch; token mean |
+//! | [`gspo`] | arXiv:2507.18071 | `grpo`: one ratio for a whole response |
+//! | [`cispo`] | arXiv:2506.13585 | `dapo`: the bounded ratio as a constant weight |
+//! | [`vppo`] | arXiv:2510.09285, as released | `dapo`: dependency by patch blackout, trajectory shaping, token filter, entropy penalty |
+//! | [`vppo_paper`] | arXiv:2510.09285, as printed | `vppo`: full KL, fixed range of factors, sequence mean, no dual clip, no entropy penalty |
+//! | [`pgpo`] | arXiv:2604.01840 | `dapo`: dependency by the blind view, perception gate |
+//! | [`pgpo_dev`] | a development snapshot of the same, at second hand | `pgpo`: quantile threshold, floor, no conserved mass |
+//! | [`prpo`] | arXiv:2606.08708, a *reconstruction* | `dapo`: robust visual dependency, perceptual reshaping |
+//! | [`papo`] | arXiv:2507.06448 (PAPO-D) | `dapo`: implicit perception loss, double entropy |
 
+mod difference;
 mod group_relative;
+mod papo;
+mod pgpo;
+mod prpo;
+mod ratio;
+mod reinforce;
 mod vppo;
 
+use std::fmt;
 use std::path::Path;
 
 use advantage::{AdvantageEstimator, CreditShaper, Estimator, Shaper};
@@ -17,8 +34,14 @@ use dependency::{DependencyMetric, Metric};
 use reward::Verdict;
 use serde::{Deserialize, Serialize};
 
-pub use group_relative::{dapo, grpo};
-pub use vppo::vppo;
+pub use difference::Difference;
+pub use group_relative::{dapo, dr_grpo, grpo};
+pub use papo::papo;
+pub use pgpo::{pgpo, pgpo_dev};
+pub use prpo::prpo;
+pub use ratio::{cispo, gspo};
+pub use reinforce::{reinforce_pp, rloo};
+pub use vppo::{vppo, vppo_paper};
 
 use crate::TrainError;
 use crate::loss::{BuiltInLoss, Objective, PolicyLoss, ReferenceKl};
@@ -29,7 +52,7 @@ use crate::loss::{BuiltInLoss, Objective, PolicyLoss, ReferenceKl};
 pub struct Recipe {
     /// What it is called.
     pub name: String,
-    /// What one must know before quoting its results, printed wherever the name is.
+    /// What one must know before quoting its results; [`Recipe`]'s `Display` has it behind the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caveat: Option<String>,
     /// Rewards to advantages.
@@ -78,10 +101,64 @@ impl AccuracyBand {
     }
 }
 
+/// A built-in recipe and what one should know before choosing it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BuiltIn {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// Where it was published.
+    pub paper: &'static str,
+    /// What it does over the recipe it is built on, in one line.
+    pub summary: &'static str,
+}
+
+/// All built-in recipes with their papers.
+#[must_use]
+pub fn catalogue() -> Vec<BuiltIn> {
+    let entry = |recipe, paper, summary| BuiltIn { recipe, paper, summary };
+    vec![
+        entry(grpo(), "arXiv:2402.03300", "group-normalized rewards, symmetric clip"),
+        entry(dr_grpo(), "arXiv:2503.20783", "grpo without division by deviation and length"),
+        entry(dapo(), "arXiv:2503.14476", "grpo with token mean, clip-higher, groups of mixed outcome only"),
+        entry(rloo(), "arXiv:2402.14740", "grpo with the mean of the other responses as baseline"),
+        entry(reinforce_pp(), "arXiv:2501.03262", "rewards to come less a reference KL, whitened over the batch"),
+        entry(gspo(), "arXiv:2507.18071", "grpo with one ratio for a whole response"),
+        entry(cispo(), "arXiv:2506.13585", "dapo with the bounded ratio as a constant weight"),
+        entry(
+            vppo(),
+            "arXiv:2510.09285",
+            "dapo with trajectory shaping, token filter and entropy penalty, as released",
+        ),
+        entry(vppo_paper(), "arXiv:2510.09285", "vppo as its paper prints it"),
+        entry(pgpo(), "arXiv:2604.01840", "dapo with a gate that moves advantage to tokens that need the image"),
+        entry(pgpo_dev(), "arXiv:2604.01840", "pgpo as a development snapshot has it, at second hand"),
+        entry(
+            prpo(),
+            "arXiv:2606.08708",
+            "dapo with louder credit for tokens that need the image and bear small changes",
+        ),
+        entry(
+            papo(),
+            "arXiv:2507.06448",
+            "dapo with a loss that drives the policy away from what it says of a black image",
+        ),
+    ]
+}
+
 /// All built-in recipes.
 #[must_use]
 pub fn built_in() -> Vec<Recipe> {
-    vec![grpo(), dapo(), vppo()]
+    catalogue().into_iter().map(|entry| entry.recipe).collect()
+}
+
+impl fmt::Display for Recipe {
+    /// The name and, in parentheses, what one must know about it. Whatever shows a recipe's name to a person shows this.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match &self.caveat {
+            Some(caveat) => write!(formatter, "{} ({caveat})", self.name),
+            None => formatter.write_str(&self.name),
+        }
+    }
 }
 
 impl Recipe {
@@ -98,7 +175,7 @@ impl Recipe {
         if path.exists() {
             return Self::read(path);
         }
-        let known = built_in.iter().map(|recipe| recipe.name.as_str()).collect::<Vec<_>>().join(", ");
+        let known = built_in.iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
         Err(TrainError::UnknownRecipe { name: name.to_owned(), known })
     }
 
@@ -121,7 +198,16 @@ impl Recipe {
     /// If a number in it is not finite.
     pub fn to_json(&self) -> Result<String, TrainError> {
         serde_json::to_string_pretty(self)
-            .map_err(|source| TrainError::Json { place: format!("recipe {}", self.name), source })
+            .map_err(|source| TrainError::Json { place: format!("recipe {self}"), source })
+    }
+
+    /// The recipe as TOML.
+    ///
+    /// # Errors
+    /// If a number in it is too large for TOML.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string(self)
+            .map_err(|error| TrainError::Config { place: format!("recipe {self}"), reason: error.to_string() })
     }
 
     /// Makes the recipe's data into components.
@@ -166,7 +252,7 @@ mod tests {
         for recipe in built_in() {
             let json = recipe.to_json().expect("finite numbers");
             assert_eq!(serde_json::from_str::<Recipe>(&json).expect("reads back"), recipe);
-            let text = toml::to_string(&recipe).expect("finite numbers");
+            let text = recipe.to_toml().expect("numbers of TOML");
             assert_eq!(toml::from_str::<Recipe>(&text).expect("reads back"), recipe);
         }
     }
@@ -181,7 +267,8 @@ mod tests {
             assert!(serde_json::from_str::<Recipe>(&json.replacen(from, to, 1)).is_err(), "{to} was accepted");
         }
         let message = Recipe::find("vpo").expect_err("no such recipe").to_string();
-        assert!(message.contains("grpo, dapo, vppo"), "{message}");
+        assert!(message.contains("grpo, dr-grpo, dapo"), "{message}");
+        assert!(message.contains("prpo (reconstruction: the paper's formulas are unpublished), papo"), "{message}");
     }
 
     #[test]

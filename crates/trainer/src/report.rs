@@ -66,9 +66,18 @@ pub struct StepReport {
     /// Mean negative log-probability of the sampled tokens, averaged over the optimizer steps.
     #[serde(rename = "actor/entropy_loss")]
     pub entropy_proxy: f64,
+    /// Mean entropy of the policy over the optimizer steps, in nats; 0 without an entropy bonus.
+    #[serde(rename = "actor/entropy_bonus")]
+    pub entropy_at_update: f64,
     /// Mean reference KL, averaged over the optimizer steps.
     #[serde(rename = "actor/kl_loss")]
     pub reference_kl: f64,
+    /// Mean divergence from the contrast of the perception term, averaged over the optimizer steps.
+    #[serde(rename = "actor/kl_prcp_loss")]
+    pub perception_kl: f64,
+    /// Mean negative log-probability of the sampled tokens under that contrast, averaged over the optimizer steps.
+    #[serde(rename = "actor/entropy_mask_loss")]
+    pub masked_entropy: f64,
     /// Share of tokens whose ratio was clipped.
     #[serde(rename = "actor/pg_clipfrac_higher")]
     pub clipped_high: f64,
@@ -78,6 +87,15 @@ pub struct StepReport {
     /// Mean of old minus current log-probability.
     #[serde(rename = "actor/ppo_kl")]
     pub drift: f64,
+    /// Mean importance weight of a token; 1 without a correction.
+    #[serde(rename = "rollout_is/mean")]
+    pub importance: f64,
+    /// Effective sample size of the importance weights, as a share of the tokens.
+    #[serde(rename = "rollout_is/eff_sample_size")]
+    pub effective_share: f64,
+    /// Share of tokens whose importance weight was truncated or masked.
+    #[serde(rename = "rollout_is/limited_fraction")]
+    pub limited: f64,
     /// Gradient norm before clipping, averaged over the optimizer steps that had a finite one.
     #[serde(rename = "actor/grad_norm")]
     pub gradient_norm: f64,
@@ -169,28 +187,49 @@ impl StepReport {
         self.credited_tokens += batch.rows.tokens();
         self.updates += 1;
         self.skipped_updates += usize::from(update.skipped);
-        self.policy_loss += update.policy_loss;
-        self.entropy_proxy += update.entropy_proxy;
-        self.reference_kl += update.reference_kl;
-        self.clipped_high += update.clipped_high;
-        self.clipped_low += update.clipped_low;
-        self.drift += update.drift;
+        for (sum, value) in self.of_updates().into_iter().zip([
+            update.policy_loss,
+            update.entropy_proxy,
+            update.entropy,
+            update.reference_kl,
+            update.perception_kl,
+            update.masked_entropy,
+            update.clipped_high,
+            update.clipped_low,
+            update.drift,
+            update.importance,
+            update.effective_share,
+            update.limited,
+        ]) {
+            *sum += value;
+        }
         if update.gradient_norm.is_finite() {
             self.gradient_norm += update.gradient_norm;
         }
     }
 
-    /// Turns sums into means and notes the times.
-    pub fn finish(&mut self, learning_rate: f64, timings: Timings) {
-        let updates = self.updates.max(1) as f64;
-        for sum in [
+    /// What is averaged over the optimizer steps.
+    const fn of_updates(&mut self) -> [&mut f64; 12] {
+        [
             &mut self.policy_loss,
             &mut self.entropy_proxy,
+            &mut self.entropy_at_update,
             &mut self.reference_kl,
+            &mut self.perception_kl,
+            &mut self.masked_entropy,
             &mut self.clipped_high,
             &mut self.clipped_low,
             &mut self.drift,
-        ] {
+            &mut self.importance,
+            &mut self.effective_share,
+            &mut self.limited,
+        ]
+    }
+
+    /// Turns sums into means and notes the times.
+    pub fn finish(&mut self, learning_rate: f64, timings: Timings) {
+        let updates = self.updates.max(1) as f64;
+        for sum in self.of_updates() {
             *sum /= updates;
         }
         self.gradient_norm /= self.updates.saturating_sub(self.skipped_updates).max(1) as f64;

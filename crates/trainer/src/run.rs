@@ -57,13 +57,11 @@ impl Trainer {
 
     /// Loads everything; the policy comes from `checkpoint` if given, else from the configured model.
     fn load(config: TrainConfig, recipe: Recipe, checkpoint: Option<&Path>) -> Result<Self, TrainError> {
-        let device = device(&config.device)?.autodiff();
         let algorithm = recipe.build();
+        algorithm.check()?;
+        let device = device(&config.device)?.autodiff();
         let policy = vlm_model::load(checkpoint.unwrap_or(&config.model), &device)?;
-        let reference = match algorithm.objective.reference_kl {
-            Some(_) => Some(vlm_model::load(&config.model, &device)?.valid()),
-            None => None,
-        };
+        let reference = algorithm.needs_reference().then(|| vlm_model::load(&config.model, &device)).transpose()?;
         let problems = read_json_lines(&config.data.train)?;
         Ok(Self {
             processor: Processor::from_folder(&config.model)?,
@@ -74,7 +72,7 @@ impl Trainer {
             policy: trainable(policy, &config.update),
             step: 0,
             algorithm,
-            reference,
+            reference: reference.map(|reference| reference.valid()),
             problems,
             config,
         })
@@ -87,6 +85,7 @@ impl Trainer {
     pub fn run(&mut self, observers: &mut [Box<dyn TrainObserver>]) -> Result<Option<Evaluation>, TrainError> {
         let schedule = self.config.schedule;
         let held_out = self.config.data.held_out.as_deref().map(read_json_lines).transpose()?;
+        tracing::info!("recipe: {}", self.algorithm.recipe);
         for observer in observers.iter_mut() {
             observer.on_start(self.step, schedule.steps)?;
         }

@@ -1,9 +1,7 @@
 //! Every log-probability a step needs, taken before the policy changes: clean, contrast and reference.
 
-use burn::tensor::{Int, Tensor, TensorData};
-use dependency::{Contrast, DependencyMetric, Divergence, Perturbation as _, PerturbedImage, View};
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use dependency::{Contrast, DependencyMetric, Divergence};
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
 use crate::TrainError;
@@ -11,6 +9,7 @@ use crate::collect::Group;
 use crate::micro_batch::{Piece, micro_batches};
 use crate::ragged::Ragged;
 use crate::scored::{Scored, lengths_of};
+use crate::view::{Seen, Side, Views};
 use crate::vocabulary::{ContrastScores, TokenScores, Vocabulary};
 
 /// What to score with.
@@ -32,24 +31,39 @@ pub struct Scorer<'a> {
 }
 
 impl Scorer<'_> {
-    /// Scores all groups: one clean pass and one per contrast, prompts shared, vocabulary in chunks.
+    /// Scores all groups: one clean pass and one per view, prompts shared, vocabulary in chunks.
+    ///
+    /// The result does not depend on how the batch is cut into micro-batches, nor do the random draws.
     ///
     /// # Errors
     /// If a perturbed image cannot be processed.
     pub fn score(&self, groups: Vec<Group>) -> Result<Scored, TrainError> {
+        self.score_besides(groups, &[])
+    }
+
+    /// As [`Self::score`]; the divergence of each contrast is followed by these between the same predictions.
+    ///
+    /// # Errors
+    /// If a perturbed image cannot be processed.
+    pub fn score_besides(&self, groups: Vec<Group>, besides: &[&dyn Divergence]) -> Result<Scored, TrainError> {
         let contrasts = self.metric.map_or(&[] as &[Contrast], |metric| metric.contrasts());
-        let (mut clean, mut references) = (Vec::new(), Vec::new());
+        let (mut log_probs, mut entropy, mut references) = (Vec::new(), Vec::new(), Vec::new());
         let mut compared: Vec<Vec<ContrastScores>> = vec![Vec::new(); contrasts.len()];
+        let mut views = Views::new(self, &groups);
         for pieces in micro_batches(&lengths_of(&groups), self.tokens_per_micro_batch) {
             let batch = pass(&groups, &pieces, None)?;
             let sampled = sampled_tokens(&batch, self.policy);
-            let states = predicting_states(self.policy, &batch);
-            clean.push(self.vocabulary.score(self.policy, &states, &sampled));
-            for (index, contrast) in contrasts.iter().enumerate() {
-                let view = self.view(&groups, &pieces, index, contrast)?;
-                let other = predicting_states(self.policy, &view);
-                let divergence: &dyn Divergence = &contrast.divergence;
-                compared[index].push(self.vocabulary.contrast(self.policy, &states, &other, &sampled, &[divergence]));
+            let clean = predicting_states(self.policy, &batch);
+            let scores = self.vocabulary.score(self.policy, &clean, &sampled);
+            log_probs.push(scores.log_probs);
+            entropy.push(scores.entropy);
+            let mut seen = Seen { pieces: &pieces, clean, blind: None };
+            for (index, (contrast, compared)) in contrasts.iter().zip(&mut compared).enumerate() {
+                let base = views.states(&mut seen, &contrast.base, (index, Side::Base))?;
+                let view = views.states(&mut seen, &contrast.view, (index, Side::View))?;
+                let own: &dyn Divergence = &contrast.divergence;
+                let wanted: Vec<&dyn Divergence> = std::iter::once(own).chain(besides.iter().copied()).collect();
+                compared.push(self.vocabulary.contrast(self.policy, &base, &view, &sampled, &wanted));
             }
             if let Some(reference) = self.reference {
                 let mut batch = batch;
@@ -59,70 +73,32 @@ impl Scorer<'_> {
                 references.push(self.vocabulary.score(reference, &states, &sampled).log_probs);
             }
         }
+        let device = &self.policy.device();
         let rows =
             Ragged::new(groups.iter().flat_map(|group| group.completions.iter().map(|c| c.tokens.len())).collect());
-        let empty = || Tensor::zeros([0], &self.policy.device());
-        let joined = |parts: Vec<Tensor<1>>| if parts.is_empty() { empty() } else { Tensor::cat(parts, 0) };
-        let (log_probs, entropy) = clean.into_iter().map(|scores| (scores.log_probs, scores.entropy)).unzip();
         let contrasts: Vec<ContrastScores> = compared
-            .into_iter()
-            .map(|parts| {
-                let (log_probs, mut values): (Vec<_>, Vec<_>) =
-                    parts.into_iter().map(|part| (part.log_probs, part.divergences)).unzip();
-                let divergence = values.iter_mut().flat_map(|values| values.drain(..)).collect();
-                ContrastScores { log_probs: joined(log_probs), divergences: vec![joined(divergence)] }
+            .iter()
+            .map(|parts| ContrastScores {
+                log_probs: joined(parts.iter().map(|part| part.log_probs.clone()).collect(), device),
+                divergences: (0..=besides.len())
+                    .map(|index| joined(parts.iter().map(|part| part.divergences[index].clone()).collect(), device))
+                    .collect(),
             })
             .collect();
         let dependency = self.metric.map(|metric| {
             let padded: Vec<Tensor<2>> = contrasts.iter().map(|c| rows.pad(c.divergences[0].clone())).collect();
-            metric.score(&padded, &rows.mask(&self.policy.device())).map(|score| rows.pack(score))
+            metric.score(&padded, &rows.mask(device)).map(|score| rows.pack(score))
         });
         let dependency = dependency.transpose()?;
-        let reference = self.reference.map(|_| joined(references));
-        Ok(Scored {
-            groups,
-            rows,
-            clean: TokenScores { log_probs: joined(log_probs), entropy: joined(entropy) },
-            contrasts,
-            dependency,
-            reference,
-        })
+        let reference = self.reference.map(|_| joined(references, device));
+        let clean = TokenScores { log_probs: joined(log_probs, device), entropy: joined(entropy, device) };
+        Ok(Scored { groups, rows, clean, contrasts, dependency, reference })
     }
+}
 
-    /// The pieces' prompts under a contrast. All responses of a group see the same draw, whichever piece they are in.
-    ///
-    /// # Departures
-    /// The released VPPO code draws a blackout for every response; one draw a prompt keeps the prompt shared.
-    fn view(
-        &self,
-        groups: &[Group],
-        pieces: &[Piece],
-        index: usize,
-        contrast: &Contrast,
-    ) -> Result<TokenBatch, TrainError> {
-        match &contrast.view {
-            View::Clean => pass(groups, pieces, None),
-            View::Blind => {
-                let mut batch = pass(groups, pieces, None)?;
-                for group in &mut batch.groups {
-                    group.prompt = group.prompt.take().map(vlm_model::PromptTokens::blinded);
-                }
-                Ok(batch)
-            }
-            View::Perturbed(PerturbedImage { perturbation, .. }) => {
-                let mut patches = Vec::new();
-                for piece in pieces {
-                    let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-                    random.set_stream(((piece.group as u64) << 16) | index as u64);
-                    for image in &groups[piece.group].task.images {
-                        patches.push(self.processor.patches(&perturbation.apply(image, &mut random))?);
-                    }
-                }
-                let features = self.policy.image_features(&patches.iter().collect::<Vec<_>>());
-                Ok(TokenBatch::new(token_groups(groups, pieces), features)?)
-            }
-        }
-    }
+/// The micro-batches' values in a row, `[tokens]`.
+fn joined(parts: Vec<Tensor<1>>, device: &Device) -> Tensor<1> {
+    if parts.is_empty() { Tensor::zeros([0], device) } else { Tensor::cat(parts, 0) }
 }
 
 fn token_groups(groups: &[Group], pieces: &[Piece]) -> Vec<TokenGroup> {

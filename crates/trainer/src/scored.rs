@@ -1,13 +1,15 @@
 //! Groups with everything known about their tokens, and how they are handed on to credit and loss.
 
-use advantage::{Evidence, Groups};
+use advantage::{Credit, Evidence, Groups};
 use burn::tensor::{Bool, Tensor, TensorData};
+use rollout::{Completion, Finish};
 
 use crate::TrainError;
 use crate::collect::Group;
-use crate::loss::LossInput;
+use crate::loss::{LossInput, ReferenceKl};
 use crate::micro_batch::GroupLengths;
 use crate::ragged::Ragged;
+use crate::recipe::Algorithm;
 use crate::vocabulary::{ContrastScores, TokenScores};
 
 /// Groups with everything known about their tokens under the policy that sampled them.
@@ -34,30 +36,52 @@ impl Scored {
         lengths_of(&self.groups)
     }
 
-    /// What credit assignment reads.
+    /// What credit assignment reads. `reward_kl` takes its share of the sampling policy's divergence from the reference off
+    /// the reward of each token.
+    ///
+    /// # Source
+    /// The penalty in the reward of Ziegler et al., arXiv:1909.08593, equation 2, token by token as in the released code
+    /// (`core_algos.py`, `apply_kl_penalty`).
     ///
     /// # Errors
-    /// If a group has no responses.
-    pub fn evidence(&self) -> Result<Evidence, TrainError> {
+    /// If a group has no responses, or `reward_kl` cannot be estimated from what was scored.
+    pub fn evidence(&self, reward_kl: Option<ReferenceKl>) -> Result<Evidence, TrainError> {
         let device = self.clean.log_probs.device();
         let rewards: Vec<f32> = self.groups.iter().flat_map(|group| group.verdicts.iter().map(|v| v.overall)).collect();
-        let visual: Vec<bool> = self
-            .groups
-            .iter()
-            .flat_map(|group| std::iter::repeat_n(group.task.prompt.image_tokens() > 0, group.completions.len()))
-            .collect();
         let rows = self.rows.rows();
         let evidence = Evidence::new(
             Tensor::from_data(TensorData::new(rewards, [rows]), &device),
             Groups::new(self.groups.iter().map(|group| group.completions.len()).collect())?,
             self.rows.mask(&device),
         )?
-        .with_visual(Tensor::<1, Bool>::from_data(TensorData::new(visual, [rows]), &device))?
+        .with_visual(self.visual())?
         .with_entropy(self.rows.pad(self.clean.entropy.clone()))?;
-        match &self.dependency {
-            Some(dependency) => Ok(evidence.with_dependency(self.rows.pad(dependency.clone()))?),
+        let evidence = match &self.dependency {
+            Some(dependency) => evidence.with_dependency(self.rows.pad(dependency.clone()))?,
+            None => evidence,
+        };
+        match reward_kl {
+            Some(kl) => Ok(evidence.with_token_rewards(self.rows.pad(self.penalty(kl)?))?),
             None => Ok(evidence),
         }
+    }
+
+    /// What each token pays for leaving the reference policy, `[tokens]`; at most 0 on average.
+    fn penalty(&self, kl: ReferenceKl) -> Result<Tensor<1>, TrainError> {
+        let missing = |needs| TrainError::Objective { term: "reward_kl", needs };
+        let reference = self.reference.clone().ok_or(missing("a reference policy"))?;
+        let estimate = kl.estimator.sampled(self.clean.log_probs.clone(), reference);
+        Ok(estimate.ok_or(missing("an estimator that reads the sampled token alone, k1, k2 or k3"))? * -kl.coefficient)
+    }
+
+    /// Which responses answer a prompt with an image, `[responses]`.
+    fn visual(&self) -> Tensor<1, Bool> {
+        let visual = |group: &Group| {
+            std::iter::repeat_n(group.task.prompt.image_tokens() > 0, group.completions.len()).collect::<Vec<bool>>()
+        };
+        let visual: Vec<bool> = self.groups.iter().flat_map(visual).collect();
+        let rows = visual.len();
+        Tensor::from_data(TensorData::new(visual, [rows]), &self.clean.log_probs.device())
     }
 
     /// Splits the groups into at most `count` consecutive shares whose sizes differ by one at most, one for each
@@ -81,7 +105,7 @@ impl Scored {
                     groups,
                     rows: Ragged::new(lengths),
                     clean: TokenScores { log_probs: take(&self.clean.log_probs), entropy: take(&self.clean.entropy) },
-                    contrasts: Vec::new(),
+                    contrasts: self.contrasts.iter().map(|contrast| contrast.map(take)).collect(),
                     dependency: self.dependency.as_ref().map(take),
                     reference: self.reference.as_ref().map(take),
                 }
@@ -89,32 +113,64 @@ impl Scored {
             .collect()
     }
 
-    /// The loss's view of `count` rows from `first` on. The log-probabilities are those of the policy that sampled, to be
-    /// replaced by the current ones. `weights` holds one weight per row of the whole batch.
+    /// The loss's view of the batch. What it reads of the current policy is to be filled in.
+    ///
+    /// # Errors
+    /// If the objective corrects for the engine's log-probabilities and a response has not one for each token.
     pub(crate) fn loss_input(
         &self,
-        first: usize,
-        count: usize,
-        credit: &advantage::Credit,
-        weights: &[f32],
-    ) -> LossInput {
-        let device = self.clean.log_probs.device();
-        let rows = Ragged::new(self.rows.lengths()[first..first + count].to_vec());
-        let start: usize = self.rows.lengths()[..first].iter().sum();
-        let take = |x: &Tensor<1>| rows.pad(part_of(x, start, rows.tokens()));
-        let cut = |x: &Tensor<2>| x.clone().narrow(0, first, count).narrow(1, 0, rows.longest());
-        let weight = TensorData::new(weights[first..first + count].to_vec(), [count, 1]);
-        let old_log_probs = take(&self.clean.log_probs);
-        LossInput {
+        credit: &Credit,
+        algorithm: &Algorithm,
+        max_new_tokens: usize,
+    ) -> Result<LossInput, TrainError> {
+        let (rows, device) = (&self.rows, self.clean.log_probs.device());
+        let filtered =
+            |completion: &Completion| algorithm.recipe.overlong_filter && is_overlong(completion, max_new_tokens);
+        let left_out: Vec<bool> = self.groups.iter().flat_map(|group| group.completions.iter().map(filtered)).collect();
+        let counted: Vec<usize> =
+            rows.lengths().iter().zip(&left_out).map(|(&n, &left_out)| if left_out { 0 } else { n }).collect();
+        let left_out = Tensor::<2, Bool>::from_data(TensorData::new(left_out, [rows.rows(), 1]), &device);
+        let objective = &algorithm.objective;
+        let sampling = objective.importance.is_some().then(|| self.sampling_log_probs()).transpose()?;
+        let old_log_probs = rows.pad(self.clean.log_probs.clone());
+        let response = rows.mask(&device);
+        Ok(LossInput {
             log_probs: old_log_probs.clone(),
             old_log_probs,
-            reference_log_probs: self.reference.as_ref().map(take),
-            advantage: cut(&credit.advantage),
-            gate: cut(&credit.gate),
-            response: rows.mask(&device),
-            weight: Tensor::from_data(weight, &device),
-        }
+            sampling_log_probs: sampling.map(|packed| rows.pad(packed)),
+            reference_log_probs: self.reference.clone().map(|packed| rows.pad(packed)),
+            contrast_log_probs: self.contrasts.first().map(|contrast| rows.pad(contrast.log_probs.clone())),
+            entropy: None,
+            reference_divergence: None,
+            advantage: credit.advantage.clone(),
+            gate: credit.gate.clone(),
+            response: response.clone().bool_and(left_out.bool_not().expand(response.dims())),
+            visual: self.visual().unsqueeze_dim(1),
+            weights: objective.reduction.weights(&counted, &credit.gate, max_new_tokens),
+        })
     }
+
+    /// The engine's log-probabilities of all tokens, `[tokens]`.
+    fn sampling_log_probs(&self) -> Result<Tensor<1>, TrainError> {
+        let completions = || self.groups.iter().flat_map(|group| &group.completions);
+        if completions().any(|completion| completion.log_probs.len() != completion.tokens.len()) {
+            let needs = "a log-probability seen at sampling for every token";
+            return Err(TrainError::Objective { term: "importance", needs });
+        }
+        let values: Vec<f32> = completions().flat_map(|completion| completion.log_probs.iter().copied()).collect();
+        let count = values.len();
+        Ok(Tensor::from_data(TensorData::new(values, [count]), &self.clean.log_probs.device()))
+    }
+}
+
+/// Whether a response was cut off at the length limit, which is what the overlong filter leaves out of the loss. Its reward
+/// still counts for its group.
+///
+/// # Source
+/// Overlong filtering, DAPO, arXiv:2503.14476, section 3.4.
+#[must_use]
+pub fn is_overlong(completion: &Completion, max_new_tokens: usize) -> bool {
+    completion.finish == Finish::Length && completion.tokens.len() >= max_new_tokens
 }
 
 /// Some consecutive elements, maybe none.

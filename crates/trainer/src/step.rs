@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use advantage::Fraction;
 use burn::module::{Module as _, ParamGroup};
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
@@ -17,7 +18,7 @@ use crate::recipe::Algorithm;
 use crate::report::{StepReport, Timings};
 use crate::score::Scorer;
 use crate::seeds::{Purpose, derive};
-use crate::update::Updater;
+use crate::update::{Lesson, Updater};
 use crate::vocabulary::Vocabulary;
 
 /// A run in progress.
@@ -28,7 +29,7 @@ pub struct Trainer {
     pub algorithm: Algorithm,
     /// The policy, on a device with autodiff.
     pub policy: QwenVl,
-    /// The policy the objective pulls towards, if it has that term.
+    /// The policy the objective or the rewards pull towards, if the recipe has one of those terms.
     pub reference: Option<QwenVl>,
     /// The checkpoint's processor.
     pub processor: Processor,
@@ -63,7 +64,7 @@ impl Trainer {
 
         let scorer = Scorer {
             policy: &policy,
-            reference: self.reference.as_ref(),
+            reference: self.reference.as_ref().filter(|_| self.algorithm.scores_reference()),
             metric: self.algorithm.metric.as_deref(),
             vocabulary: &self.vocabulary,
             processor: &self.processor.image,
@@ -77,16 +78,17 @@ impl Trainer {
         let learning_rate = learning_rate(&self.config.update, self.step);
         if !scored.groups.is_empty() {
             for batch in scored.optimizer_batches(self.config.update.updates_per_step) {
-                let credit =
-                    advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &batch.evidence()?)?;
-                let (policy, update) = self.updater.step(
-                    self.policy.clone(),
-                    &batch,
-                    &credit,
-                    &self.algorithm,
-                    &self.vocabulary,
-                    learning_rate,
-                )?;
+                let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
+                let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
+                let lesson = Lesson {
+                    batch: &batch,
+                    credit: &credit,
+                    algorithm: &self.algorithm,
+                    vocabulary: &self.vocabulary,
+                    reference: self.reference.as_ref(),
+                    max_new_tokens: self.config.rollout.sampling.max_new_tokens,
+                };
+                let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
                 self.policy = policy;
                 report.add_update(&credit, &batch, update);
             }
@@ -95,6 +97,12 @@ impl Trainer {
         timings.step = clock.elapsed();
         report.finish(learning_rate, timings);
         Ok(report)
+    }
+
+    /// How far the run has come: 0 at its first step, 1 at its last.
+    fn progress(&self) -> Result<Fraction, TrainError> {
+        let last = self.config.schedule.steps.saturating_sub(1).max(1);
+        Ok(Fraction::new((self.step as f64 / last as f64).min(1.0))?)
     }
 }
 

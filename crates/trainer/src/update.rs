@@ -4,34 +4,65 @@ use advantage::Credit;
 use burn::module::Module as _;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
-use vlm_model::QwenVl;
+use vlm_model::{QwenVl, TokenBatch};
 
 use crate::TrainError;
 use crate::collect::Group;
 use crate::gradients::Gradients;
-use crate::loss::LossInput;
+use crate::loss::{LossInput, LossOutput};
 use crate::micro_batch::{Piece, micro_batches};
 use crate::ragged::Ragged;
 use crate::recipe::Algorithm;
 use crate::score::{pass, predicting_states, sampled_tokens};
 use crate::scored::Scored;
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{Positions, Predictions, Vocabulary};
 
-/// What an optimizer step did.
+/// What an optimizer step learns from.
+#[derive(Clone, Copy)]
+pub struct Lesson<'a> {
+    /// The responses of one optimizer batch.
+    pub batch: &'a Scored,
+    /// What each of their tokens is worth.
+    pub credit: &'a Credit,
+    /// Loss and objective.
+    pub algorithm: &'a Algorithm,
+    /// The policy's distribution.
+    pub vocabulary: &'a Vocabulary,
+    /// The reference policy, without autodiff, if the objective compares whole distributions with it.
+    pub reference: Option<&'a QwenVl>,
+    /// Most tokens a response of the run may have.
+    pub max_new_tokens: usize,
+}
+
+/// What an optimizer step did. Values are averages under the objective's reduction, or 0 if it has no such term; shares are
+/// of tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct UpdateReport {
     /// The surrogate's value.
     pub policy_loss: f64,
     /// Mean negative log-probability of the sampled tokens.
     pub entropy_proxy: f64,
+    /// Mean entropy of the policy before the step, in nats.
+    pub entropy: f64,
     /// Mean reference KL.
     pub reference_kl: f64,
+    /// Mean divergence from the contrast.
+    pub perception_kl: f64,
+    /// Mean negative log-probability of the sampled tokens under the contrast.
+    pub masked_entropy: f64,
     /// Share of tokens whose ratio was clipped.
     pub clipped_high: f64,
     /// Share of tokens the dual clip acted on.
     pub clipped_low: f64,
     /// Mean of old minus current log-probability.
     pub drift: f64,
+    /// Mean importance weight of a token, 1 without a correction.
+    pub importance: f64,
+    /// Tokens of equal weight that would vary as much, as a share of all: mean of the weights, squared, over the mean of their
+    /// squares.
+    pub effective_share: f64,
+    /// Share of tokens whose importance weight was truncated or masked.
+    pub limited: f64,
     /// Gradient norm before clipping.
     pub gradient_norm: f64,
     /// Whether the gradient was not finite and the step was left out.
@@ -56,17 +87,14 @@ impl Updater {
     /// A gradient that is not finite changes nothing and is reported.
     ///
     /// # Errors
-    /// If prompts and image features do not fit together.
+    /// If prompts and image features do not fit together, or a term of the objective reads something that was not measured.
     pub fn step(
         &mut self,
         policy: QwenVl,
-        batch: &Scored,
-        credit: &Credit,
-        algorithm: &Algorithm,
-        vocabulary: &Vocabulary,
+        lesson: &Lesson,
         learning_rate: f64,
     ) -> Result<(QwenVl, UpdateReport), TrainError> {
-        let (gradients, report) = self.gradients(&policy, batch, credit, algorithm, vocabulary)?;
+        let (gradients, report) = self.gradients(&policy, lesson)?;
         let clipped = gradients.clip(&policy, self.max_gradient_norm);
         let skipped = !clipped.norm.is_finite();
         let policy = if skipped { policy } else { self.optimizer.step(learning_rate, policy, clipped.gradient) };
@@ -76,44 +104,58 @@ impl Updater {
     /// The objective's gradient, summed over micro-batches and not yet clipped, and a report without its norm.
     ///
     /// # Errors
-    /// If prompts and image features do not fit together.
-    pub fn gradients(
-        &self,
-        policy: &QwenVl,
-        batch: &Scored,
-        credit: &Credit,
-        algorithm: &Algorithm,
-        vocabulary: &Vocabulary,
-    ) -> Result<(Gradients, UpdateReport), TrainError> {
+    /// As for [`Self::step`].
+    pub fn gradients(&self, policy: &QwenVl, lesson: &Lesson) -> Result<(Gradients, UpdateReport), TrainError> {
+        let Lesson { batch, algorithm, vocabulary, .. } = *lesson;
         let objective = &algorithm.objective;
-        let weights = objective.reduction.weights(batch.rows.lengths());
+        let reference = if objective.wants_reference_divergence() { lesson.reference } else { None };
+        let whole = batch.loss_input(lesson.credit, algorithm, lesson.max_new_tokens)?;
         let mut gradients = Gradients::default();
-        let mut parts = [0.0; 6];
+        let mut parts = [0.0; 12];
         let mut row = 0;
         for pieces in micro_batches(&batch.lengths(), self.tokens_per_micro_batch) {
             let rows = pieces.iter().map(|piece| piece.responses.len()).sum();
-            let input = batch.loss_input(row, rows, credit, &weights);
             let vision = (!self.freeze_vision).then_some(policy);
-            let pass = Pass { policy, vocabulary, groups: &batch.groups, pieces: &pieces, vision };
-            let share = pass.backward(&mut gradients, |log_probs, rows| {
-                let output =
-                    objective.evaluate(&*algorithm.loss, &LossInput { log_probs: rows.pad(log_probs), ..input });
-                (output.total, output.parts)
+            let entropy = objective.wants_entropy();
+            let pass = Pass { policy, vocabulary, groups: &batch.groups, pieces: &pieces, vision, entropy, reference };
+            let share = pass.backward(&mut gradients, |current, ragged| {
+                let input = LossInput {
+                    log_probs: ragged.pad(current.log_probs),
+                    entropy: current.entropy.map(|entropy| ragged.pad(entropy)),
+                    reference_divergence: current.reference_divergence.map(|divergence| ragged.pad(divergence)),
+                    ..whole.rows(row, rows, ragged.longest())
+                };
+                objective.evaluate(&*algorithm.loss, &input)
             })?;
             parts.iter_mut().zip(share).for_each(|(sum, part)| *sum += part);
             row += rows;
         }
-        let [policy_loss, entropy_proxy, reference_kl, clipped_high, clipped_low, drift] = parts;
-        let report = UpdateReport {
+        Ok((gradients, UpdateReport::from(parts)))
+    }
+}
+
+impl From<[f64; 12]> for UpdateReport {
+    /// From the objective's parts, summed over all rows.
+    fn from(parts: [f64; 12]) -> Self {
+        let [policy_loss, entropy_proxy, entropy, reference_kl, perception_kl, masked_entropy, shares @ ..] = parts;
+        let [clipped_high, clipped_low, drift, importance, squared_importance, limited] = shares;
+        let effective_share = if squared_importance > 0.0 { importance.powi(2) / squared_importance } else { 0.0 };
+        Self {
             policy_loss,
             entropy_proxy,
+            entropy,
             reference_kl,
+            perception_kl,
+            masked_entropy,
             clipped_high,
             clipped_low,
             drift,
-            ..UpdateReport::default()
-        };
-        Ok((gradients, report))
+            importance,
+            effective_share,
+            limited,
+            gradient_norm: 0.0,
+            skipped: false,
+        }
     }
 }
 
@@ -125,17 +167,21 @@ pub(crate) struct Pass<'a> {
     pub(crate) pieces: &'a [Piece],
     /// Recomputes image features, so that gradients reach the vision tower; `None` takes those of the rollout.
     pub(crate) vision: Option<&'a QwenVl>,
+    /// Whether the objective reads entropies.
+    pub(crate) entropy: bool,
+    /// The reference policy, if the objective reads divergences from it.
+    pub(crate) reference: Option<&'a QwenVl>,
 }
 
 impl Pass<'_> {
     /// Adds the pass's gradient and returns the objective's parts.
     ///
-    /// The trunk's graph ends at the hidden states. There the objective's gradient is formed on the log-probabilities
-    /// alone, carried through the vocabulary in chunks, and handed on to the trunk.
+    /// The trunk's graph ends at the hidden states. There the objective's gradient is formed on what it reads of each
+    /// distribution alone, carried through the vocabulary in chunks, and handed on to the trunk.
     pub(crate) fn backward(
         &self,
         gradients: &mut Gradients,
-        objective: impl FnOnce(Tensor<1>, &Ragged) -> (Tensor<1>, Tensor<1>),
+        objective: impl FnOnce(Predictions, &Ragged) -> Result<LossOutput, TrainError>,
     ) -> Result<Vec<f64>, TrainError> {
         let batch = pass(self.groups, self.pieces, self.vision)?;
         let rows = Ragged::new(batch.groups.iter().flat_map(|group| group.responses.iter().map(Vec::len)).collect());
@@ -145,20 +191,34 @@ impl Pass<'_> {
         let frozen = self.policy.valid();
         let sampled = sampled_tokens(&batch, &frozen);
         let hidden = predicting_states(self.policy, &batch);
-        let states = hidden.clone().inner();
+        let reference = self.reference.map(|reference| (reference, self.states_of(reference, batch)));
+        let positions = Positions { hidden: hidden.clone().inner(), sampled, entropy: self.entropy, reference };
 
-        let log_probs = self.vocabulary.score(&frozen, &states, &sampled).log_probs.autodiff().require_grad();
-        let (total, parts) = objective(log_probs.clone(), &rows);
+        let leaf = |values: Tensor<1>| values.autodiff().require_grad();
+        let Predictions { log_probs, entropy, reference_divergence } = self.vocabulary.predictions(&frozen, &positions);
+        let read = Predictions {
+            log_probs: leaf(log_probs),
+            entropy: entropy.map(leaf),
+            reference_divergence: reference_divergence.map(leaf),
+        };
+        let LossOutput { total, parts } = objective(read.clone(), &rows)?;
         let mut found = total.backward();
-        if let Some(upstream) = log_probs.grad_remove(&mut found) {
-            let upstream = self.vocabulary.backward(self.policy, &states, &sampled, &upstream, gradients);
-            let trunk = (hidden * upstream.autodiff()).sum().backward();
-            gradients.add(self.policy, GradientsParams::from_grads(trunk, self.policy));
-        }
-        Ok(host(parts))
+        let mut gradient = |leaf: &Tensor<1>| leaf.grad_remove(&mut found);
+        let upstream = Predictions {
+            log_probs: gradient(&read.log_probs).unwrap_or_else(|| read.log_probs.clone().inner().zeros_like()),
+            entropy: read.entropy.as_ref().and_then(&mut gradient),
+            reference_divergence: read.reference_divergence.as_ref().and_then(&mut gradient),
+        };
+        let upstream = self.vocabulary.backward(self.policy, &positions, &upstream, gradients);
+        let trunk = (hidden * upstream.autodiff()).sum().backward();
+        gradients.add(self.policy, GradientsParams::from_grads(trunk, self.policy));
+        Ok(parts.into_data().iter::<f64>().collect())
     }
-}
 
-fn host(values: Tensor<1>) -> Vec<f64> {
-    values.into_data().iter::<f64>().collect()
+    /// The reference policy's states of the same tokens, from images it looks at itself.
+    fn states_of(&self, reference: &QwenVl, mut batch: TokenBatch) -> Tensor<2> {
+        let images: Vec<_> = self.pieces.iter().flat_map(|piece| &self.groups[piece.group].task.patches).collect();
+        batch.image_features = reference.image_features(&images);
+        predicting_states(reference, &batch)
+    }
 }

@@ -44,6 +44,43 @@ pub struct ContrastScores {
     pub divergences: Vec<Tensor<1>>,
 }
 
+impl ContrastScores {
+    /// The same list of tokens taken of everything.
+    pub(crate) fn map(&self, take: impl Fn(&Tensor<1>) -> Tensor<1>) -> Self {
+        Self { log_probs: take(&self.log_probs), divergences: self.divergences.iter().map(take).collect() }
+    }
+}
+
+/// Response tokens, and what an objective wants to know of the distributions they were drawn from.
+#[derive(Clone, Debug)]
+pub struct Positions<'a> {
+    /// The states the tokens are predicted from, without autodiff; `[tokens, width]`.
+    pub hidden: Tensor<2>,
+    /// The tokens, `[tokens]`.
+    pub sampled: Tensor<1, Int>,
+    /// Whether it wants entropies.
+    pub entropy: bool,
+    /// A reference policy and its states of the same tokens, both without autodiff, if it wants divergences from it.
+    pub reference: Option<(&'a QwenVl, Tensor<2>)>,
+}
+
+impl Positions<'_> {
+    fn count(&self) -> usize {
+        self.hidden.dims()[0]
+    }
+}
+
+/// What an objective reads of the current policy's distributions, or its gradient with respect to that.
+#[derive(Clone, Debug)]
+pub struct Predictions {
+    /// Log-probability of each sampled token, nats; `[tokens]`.
+    pub log_probs: Tensor<1>,
+    /// Entropy of each distribution, nats; `[tokens]`.
+    pub entropy: Option<Tensor<1>>,
+    /// `KL(policy ‖ reference)` over the whole vocabulary, nats, at least 0 up to rounding; `[tokens]`.
+    pub reference_divergence: Option<Tensor<1>>,
+}
+
 impl Vocabulary {
     /// The model's own distribution at temperature 1, over all tokens.
     #[must_use]
@@ -91,7 +128,7 @@ impl Vocabulary {
             let logits = self.logits(model, hidden.clone().narrow(0, start, length));
             let scores = log_softmax(logits, 1);
             log_probs.push(at_sampled(scores.clone(), sampled.clone().narrow(0, start, length)));
-            entropies.push((scores.clone().exp() * scores).sum_dim(1).neg().squeeze_dim(1));
+            entropies.push(entropy(scores));
         }
         TokenScores { log_probs: joined(log_probs, hidden), entropy: joined(entropies, hidden) }
     }
@@ -125,26 +162,52 @@ impl Vocabulary {
         ContrastScores { log_probs: joined(log_probs, clean), divergences }
     }
 
-    /// Carries the gradient of the sampled tokens' log-probabilities back to the hidden states and, into `gradients`, to
-    /// the output projection. Logits are recomputed chunk by chunk.
+    /// What an objective reads of the policy's distributions at some positions. Only what is asked for is computed.
+    #[must_use]
+    pub fn predictions(&self, model: &QwenVl, positions: &Positions) -> Predictions {
+        let (mut log_probs, mut entropies, mut divergences) = (Vec::new(), Vec::new(), Vec::new());
+        for (start, length) in chunks(positions.count(), self.chunk) {
+            let hidden = positions.hidden.clone().narrow(0, start, length);
+            let part = self.part(model, hidden, positions, start, length);
+            log_probs.push(part.log_probs);
+            entropies.extend(part.entropy);
+            divergences.extend(part.reference_divergence);
+        }
+        let joined = |parts| joined(parts, &positions.hidden);
+        Predictions {
+            log_probs: joined(log_probs),
+            entropy: positions.entropy.then(|| joined(entropies)),
+            reference_divergence: positions.reference.is_some().then(|| joined(divergences)),
+        }
+    }
+
+    /// Carries the gradient with respect to [`Self::predictions`] back to the hidden states and, into `gradients`, to the
+    /// output projection. Logits are recomputed chunk by chunk. The reference gets no gradient.
     ///
     /// # Shapes
-    /// - `hidden`: `[tokens, width]`, without autodiff
-    /// - `sampled`, `upstream`: `[tokens]`
+    /// - `upstream`: of what was asked for, each `[tokens]`; `None` counts as 0
     /// - returns `[tokens, width]`
     pub fn backward(
         &self,
         model: &QwenVl,
-        hidden: &Tensor<2>,
-        sampled: &Tensor<1, Int>,
-        upstream: &Tensor<1>,
+        positions: &Positions,
+        upstream: &Predictions,
         gradients: &mut Gradients,
     ) -> Tensor<2> {
-        let parts = chunks(hidden.dims()[0], self.chunk).map(|(start, length)| {
-            let leaf = hidden.clone().narrow(0, start, length).autodiff().require_grad();
-            let scores = log_softmax(self.logits(model, leaf.clone()), 1);
-            let log_probs = at_sampled(scores, sampled.clone().narrow(0, start, length));
-            let surrogate = (log_probs * upstream.clone().narrow(0, start, length).autodiff()).sum();
+        let parts = chunks(positions.count(), self.chunk).map(|(start, length)| {
+            let leaf = positions.hidden.clone().narrow(0, start, length).autodiff().require_grad();
+            let part = self.part(model, leaf.clone(), positions, start, length);
+            let along = |values: Tensor<1>, upstream: &Tensor<1>| {
+                (values * upstream.clone().narrow(0, start, length).autodiff()).sum()
+            };
+            let mut surrogate = along(part.log_probs, &upstream.log_probs);
+            for (values, upstream) in
+                [(part.entropy, &upstream.entropy), (part.reference_divergence, &upstream.reference_divergence)]
+            {
+                if let (Some(values), Some(upstream)) = (values, upstream) {
+                    surrogate = surrogate + along(values, upstream);
+                }
+            }
             let mut found = surrogate.backward();
             let part = leaf.grad_remove(&mut found).unwrap_or_else(|| leaf.inner().zeros_like());
             gradients.add(model, GradientsParams::from_grads(found, model));
@@ -152,11 +215,38 @@ impl Vocabulary {
         });
         Tensor::cat(parts.collect(), 0)
     }
+
+    /// The predictions of one chunk, whose states are `hidden`.
+    fn part(
+        &self,
+        model: &QwenVl,
+        hidden: Tensor<2>,
+        positions: &Positions,
+        start: usize,
+        length: usize,
+    ) -> Predictions {
+        let scores = log_softmax(self.logits(model, hidden), 1);
+        let reference_divergence = positions.reference.as_ref().map(|(reference, states)| {
+            let logits = self.logits(reference, states.clone().narrow(0, start, length));
+            let difference = scores.clone() - log_softmax(logits, 1);
+            (scores.clone().exp() * difference).sum_dim(1).squeeze_dim(1)
+        });
+        Predictions {
+            log_probs: at_sampled(scores.clone(), positions.sampled.clone().narrow(0, start, length)),
+            entropy: positions.entropy.then(|| entropy(scores)),
+            reference_divergence,
+        }
+    }
 }
 
 /// Start and length of each chunk.
 fn chunks(total: usize, chunk: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..total).step_by(chunk.max(1)).map(move |start| (start, chunk.max(1).min(total - start)))
+}
+
+/// Entropy of each row of log-probabilities.
+fn entropy(scores: Tensor<2>) -> Tensor<1> {
+    (scores.clone().exp() * scores).sum_dim(1).neg().squeeze_dim(1)
 }
 
 fn at_sampled(scores: Tensor<2>, sampled: Tensor<1, Int>) -> Tensor<1> {

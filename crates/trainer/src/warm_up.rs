@@ -4,7 +4,6 @@
 //! from teacher text by the same passes that reinforcement uses.
 
 use burn::module::Module as _;
-use burn::tensor::Tensor;
 use dataset::{Problem, Sampler};
 use rollout::{Completion, Finish};
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use crate::collect::{Group, Source};
 use crate::config::{TrainConfig, UpdateConfig};
 use crate::evaluate::{Evaluation, evaluate};
 use crate::gradients::Gradients;
+use crate::loss::LossOutput;
 use crate::micro_batch::{GroupLengths, micro_batches};
 use crate::prepare::prepare;
 use crate::seeds::{Purpose, derive};
@@ -46,7 +46,7 @@ pub struct WarmUp {
 }
 
 /// What a warm-up shows while it goes on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct WarmUpProgress {
     /// Steps taken.
     pub step: usize,
@@ -90,8 +90,9 @@ impl WarmUp {
                 evaluate(&Source { policy: &frozen, ..*source }, checked_problems, 1, |_| {})
             });
             let checked = checked.transpose()?;
+            let enough = checked.as_ref().is_some_and(|evaluation| evaluation.accuracy >= self.enough);
             show(WarmUpProgress { step: step + 1, loss, checked });
-            if checked.is_some_and(|evaluation| evaluation.accuracy >= self.enough) {
+            if enough {
                 return Ok((policy, step + 1));
             }
         }
@@ -146,10 +147,10 @@ fn likelihood(
     let mut loss = 0.0;
     for pieces in micro_batches(&lengths, config.update.tokens_per_micro_batch) {
         let vision = (!config.update.freeze_vision).then_some(policy);
-        let pass = Pass { policy, vocabulary, groups, pieces: &pieces, vision };
-        let parts = pass.backward(&mut gradients, |log_probs: Tensor<1>, _| {
-            let total = log_probs.sum().neg() / tokens as f64;
-            (total.clone(), total.detach())
+        let pass = Pass { policy, vocabulary, groups, pieces: &pieces, vision, entropy: false, reference: None };
+        let parts = pass.backward(&mut gradients, |current, _| {
+            let total = current.log_probs.sum().neg() / tokens as f64;
+            Ok(LossOutput { parts: total.clone().detach(), total })
         })?;
         loss += parts.iter().sum::<f64>();
     }

@@ -80,6 +80,14 @@ pub enum ModelError {
         /// Columns.
         width: u32,
     },
+    /// An image that cannot be cut into whole merged patches.
+    #[error("image of {width}x{height} cannot be cut into patches; resize both sides to multiples of 28 first")]
+    UncutSize {
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+    },
     /// Bounds on the image area that no size can satisfy.
     #[error(
         "pixel limits {min_pixels}..={max_pixels} with factor {factor} are contradictory; \

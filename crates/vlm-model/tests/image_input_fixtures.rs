@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use vlm_model::ModelError;
 use vlm_model::image_input::{
-    Decoding, ExifOrientation, ImageProcessor, ImageSize, PATCH_VALUES, PixelLimits, Transparency, resize_bicubic,
-    smart_resize,
+    Decoding, ExifOrientation, ImageProcessor, ImageSize, PATCH_VALUES, PixelLimits, Transparency, pre_resize,
+    resize_bicubic, smart_resize,
 };
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/image");
@@ -346,4 +346,33 @@ fn settings_are_read_in_the_old_and_the_new_form() {
     std::fs::write(folder.path().join("processor_config.json"), nested.to_string()).expect("writable");
     let processor = ImageProcessor::from_folder(folder.path()).expect("supported");
     assert_eq!(processor.limits, PixelLimits::new(784, 1_568));
+}
+
+/// Sizes on the way from the file to the model, as an independent implementation of both resizes has them: first into the
+/// trainer's pixel budget, where there is one, then to the processor's multiples of 28.
+#[test]
+fn sizes_on_the_way_to_the_model_agree() {
+    let golden: Value = serde_json::from_str(include_str!("../../../tests/fixtures/credit/golden.json")).expect("JSON");
+    let cases = golden["cases"]["image_dims"].as_array().expect("a list of cases");
+    assert_eq!(Some(cases.len() as u64), golden["meta"]["counts"]["image_dims"].as_u64());
+    for case in cases {
+        let (id, given, expected) = (&case["id"], &case["in"], &case["out"]);
+        let pixels = |key: &str| given[key].as_u64().map(|count| u32::try_from(count).expect("a count of pixels"));
+        let pair = |size: ImageSize| serde_json::json!([size.width, size.height]);
+        let size = ImageSize { height: pixels("height").expect("a side"), width: pixels("width").expect("a side") };
+        let before = match (pixels("min_pixels"), pixels("max_pixels")) {
+            (Some(min), Some(max)) => pre_resize(size, min, max).expect("a size that can be resized"),
+            _ => size,
+        };
+        assert_eq!(pair(before), expected["pre"], "{id}");
+        let limit = |key| pixels(key).expect("a limit");
+        let limits = PixelLimits::new(limit("processor_min_pixels"), limit("processor_max_pixels"));
+        assert_eq!(Some(limits.factor), pixels("factor"), "{id}");
+        let last = smart_resize(before, &limits).expect("a size that can be resized");
+        assert_eq!(pair(last), expected["final"], "{id}");
+        let processor = ImageProcessor { limits, ..ImageProcessor::default() };
+        let grid = processor.grid(before).expect("a size that can be resized");
+        assert_eq!(serde_json::json!([grid.h, grid.w]), expected["grid_hw"], "{id}");
+        assert_eq!(serde_json::json!(grid.tokens()), expected["tokens"], "{id}");
+    }
 }

@@ -149,6 +149,23 @@ proptest! {
         }
     }
 
+    /// The two halves of the road from an image to patches make the whole; what has not been resized is refused.
+    #[test]
+    fn patches_are_made_in_two_halves(image in image(), limits in limits()) {
+        let processor = ImageProcessor { limits, ..ImageProcessor::default() };
+        prop_assume!(processor.grid(ImageSize::of(&image)).is_ok());
+        let resized = processor.resized(&image).expect("processable");
+        prop_assert_eq!(
+            processor.patches_of_resized(&resized).expect("whole patches"),
+            processor.patches(&image).expect("processable")
+        );
+        if !(image.width().is_multiple_of(28) && image.height().is_multiple_of(28)) {
+            let error = processor.patches_of_resized(&image).expect_err("no whole patches");
+            let sides = format!("{}x{}", image.width(), image.height());
+            prop_assert!(error.to_string().contains(&sides), "{}", error);
+        }
+    }
+
     /// Every pixel of the resized image is in exactly one patch, at its place, in both frames.
     #[test]
     fn patches_can_be_put_together_again(blocks in (1..4_u32, 1..4_u32), seed: u8) {
@@ -176,4 +193,13 @@ proptest! {
             prop_assert_eq!(&rebuilt, &image);
         }
     }
+}
+
+#[test]
+fn one_side_of_whole_patches_is_not_enough() {
+    let processor = ImageProcessor::default();
+    for (width, height) in [(28, 14), (14, 28), (0, 28), (28, 0)] {
+        assert!(processor.patches_of_resized(&RgbImage::new(width, height)).is_err(), "{width}x{height}");
+    }
+    assert!(processor.patches_of_resized(&RgbImage::new(28, 56)).is_ok());
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::groups::Deviations;
+use crate::groups::CenteredRewards;
 use crate::{AdvantageEstimator, CreditError, Evidence, GroupOfOne};
 
 /// `reward - mean` within each group, the same for every token of a response.
@@ -22,8 +22,8 @@ pub struct DrGrpo {
 
 impl AdvantageEstimator for DrGrpo {
     fn estimate(&self, evidence: &Evidence) -> Result<Tensor<2>, CreditError> {
-        let deviations = Deviations::new(evidence, self.group_of_one)?;
-        let advantage = deviations.values.clone();
-        Ok(deviations.spread(advantage, evidence.response()))
+        let rewards = CenteredRewards::new(evidence, self.group_of_one)?;
+        let advantage = rewards.values.clone();
+        Ok(rewards.spread(advantage, evidence.response()))
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::groups::Deviations;
+use crate::groups::CenteredRewards;
 use crate::{AdvantageEstimator, CreditError, Evidence, GroupOfOne};
 
 /// `reward - mean of the others' rewards` within each group, the same for every token of a response.
@@ -21,8 +21,8 @@ pub struct Rloo {
 
 impl AdvantageEstimator for Rloo {
     fn estimate(&self, evidence: &Evidence) -> Result<Tensor<2>, CreditError> {
-        let deviations = Deviations::new(evidence, self.group_of_one)?;
-        let advantage = deviations.values.clone() * (deviations.sizes.clone() / deviations.others());
-        Ok(deviations.spread(advantage, evidence.response()))
+        let rewards = CenteredRewards::new(evidence, self.group_of_one)?;
+        let advantage = rewards.values.clone() * (rewards.sizes.clone() / rewards.others());
+        Ok(rewards.spread(advantage, evidence.response()))
     }
 }

@@ -1,5 +1,8 @@
 //! Trajectory-level advantage shaping (TAS): responses that look at the image count more.
 
+use std::num::NonZeroUsize;
+
+use burn::tensor::ops::PadMode;
 use burn::tensor::{Bool, FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +10,9 @@ use crate::{AtLeastOne, Credit, CreditError, CreditShaper, Evidence, Fraction};
 
 /// Dependencies closer together than this are taken as equal (nats).
 const SMALLEST_RANGE: f64 = 1e-6;
+
+/// Keeps the mean of a run of the least dependent responses above 0.
+const EPSILON: f64 = 1e-8;
 
 /// Multiplies the advantage of each response by a factor between `floor` and `ceiling`.
 ///
@@ -22,7 +28,8 @@ const SMALLEST_RANGE: f64 = 1e-6;
 ///
 /// # Departures
 /// The released code takes the extremes over one device's mini-batch and the mean over each micro-batch, so that its
-/// gradient depends on the micro-batch size. Here both are taken over the whole batch.
+/// gradient depends on the micro-batch size. Here both are taken over the whole batch, unless [`Ceiling::MeanOnePer`] asks for
+/// the released behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrajectoryShaping {
@@ -32,7 +39,7 @@ pub struct TrajectoryShaping {
     pub ceiling: Ceiling,
 }
 
-/// How the upper end of the factors is chosen; written `"mean-one"` or `{ fixed = 1.1 }`.
+/// How the upper end of the factors is chosen; written `"mean-one"`, `{ mean-one-per = 16 }` or `{ fixed = 1.1 }`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ceiling {
@@ -40,6 +47,10 @@ pub enum Ceiling {
     Fixed(AtLeastOne),
     /// So that the factors of the batch average 1.
     MeanOne,
+    /// So that the factors of every run of this many responses average 1, as in the released code, where a run is a
+    /// micro-batch. Runs are counted from the first response of the batch; the last may be shorter. A run that has none but the
+    /// batch's least dependent responses keeps the floor. With runs of one, all other responses get 1.
+    MeanOnePer(NonZeroUsize),
 }
 
 impl Default for TrajectoryShaping {
@@ -69,13 +80,11 @@ impl TrajectoryShaping {
 
         let height = ((score - lowest) / range).mask_fill(outside.clone(), 0.0);
         let floor = self.floor.value();
+        let mean_one = |run| (mean_of_run(&height, &valid, run) + EPSILON).recip() * (1.0 - floor);
         let span = match self.ceiling {
-            Ceiling::Fixed(value) => height.zeros_like() + (value.value() - floor),
-            // The most dependent response has height 1, so the mean height is above 0.
-            Ceiling::MeanOne => {
-                let mean = height.clone().sum_dim(0) / valid.clone().cast(FloatDType::F32).sum_dim(0);
-                (mean.recip() * (1.0 - floor)).expand(dims)
-            }
+            Ceiling::Fixed(value) => height.full_like(value.value() - floor),
+            Ceiling::MeanOne => mean_one(dims[0]),
+            Ceiling::MeanOnePer(run) => mean_one(run.get()),
         };
         let factor = height * span + floor;
         Ok(factor.mask_fill(told_apart.bool_and(valid).bool_not(), 1.0))
@@ -95,4 +104,18 @@ fn mean_dependency(evidence: &Evidence) -> Result<(Tensor<2>, Tensor<2, Bool>), 
         .bool_and(lengths.greater_scalar(0.0))
         .bool_and(score.clone().is_finite());
     Ok((score, valid))
+}
+
+/// Mean height of the responses that take part in each response's run of `run` consecutive ones: `[responses, 1]`, not a number
+/// in a run of none.
+fn mean_of_run(height: &Tensor<2>, valid: &Tensor<2, Bool>, run: usize) -> Tensor<2> {
+    let [responses, _] = height.dims();
+    let run = run.min(responses);
+    let runs = responses.div_ceil(run);
+    let total = |values: Tensor<2>| {
+        let filled_up = values.pad([(0, runs * run - responses), (0, 0)], PadMode::Constant(0.0));
+        filled_up.reshape([runs, run]).sum_dim(1)
+    };
+    let mean = total(height.clone()) / total(valid.clone().cast(FloatDType::F32));
+    mean.expand([runs, run]).reshape([runs * run, 1]).slice([0..responses, 0..1])
 }

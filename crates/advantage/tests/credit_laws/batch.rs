@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use advantage::{Credit, CreditShaper, Evidence, Groups};
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn::tensor::{Bool, Element, Tensor, TensorData};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -15,6 +15,13 @@ pub(crate) struct Response {
     pub(crate) reward: f32,
     pub(crate) visual: bool,
     pub(crate) scores: Vec<f32>,
+}
+
+impl Response {
+    /// The entropies of its tokens: the scores in reverse order.
+    pub(crate) fn entropies(&self) -> Vec<f32> {
+        self.scores.iter().rev().copied().collect()
+    }
 }
 
 /// Responses, group by group.
@@ -75,33 +82,36 @@ pub(crate) fn group_ranges(batch: &Batch) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// The batch as tensors, with garbage on the padding.
+/// Rows of numbers as a table that is wide enough for the longest response, `filler` standing on padding.
+fn padded<E: Element>(rows: &[Vec<E>], padding: Padding, filler: E) -> TensorData {
+    let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = padding.before + longest + padding.after;
+    let whole = rows.iter().flat_map(|row| {
+        let after = width - padding.before - row.len();
+        [vec![filler; padding.before], row.clone(), vec![filler; after]].concat()
+    });
+    TensorData::new(whole.collect(), [rows.len(), width])
+}
+
+/// The batch as tensors, with garbage on the padding. The entropies are those of [`Response::entropies`].
 pub(crate) fn evidence(batch: &Batch, padding: Padding) -> Evidence {
     let device = device();
     let responses = responses(batch);
     let rows = responses.len();
-    let longest = responses.iter().map(|response| response.scores.len()).max().unwrap_or(0);
-    let mut mask = Vec::new();
-    let mut dependency = Vec::new();
-    let width = padding.before + longest + padding.after;
-    for response in &responses {
-        let after = width - padding.before - response.scores.len();
-        mask.extend([vec![false; padding.before], vec![true; response.scores.len()], vec![false; after]].concat());
-        dependency.extend(
-            [vec![padding.garbage; padding.before], response.scores.clone(), vec![padding.garbage; after]].concat(),
-        );
-    }
+    let mask: Vec<_> = responses.iter().map(|response| vec![true; response.scores.len()]).collect();
+    let dependency: Vec<_> = responses.iter().map(|response| response.scores.clone()).collect();
+    let entropy: Vec<_> = responses.iter().map(|response| response.entropies()).collect();
+    let numbers = |rows: &[Vec<f32>]| Tensor::from_data(padded(rows, padding, padding.garbage), &device);
     let rewards: Vec<f32> = responses.iter().map(|response| response.reward).collect();
     let visual: Vec<bool> = responses.iter().map(|response| response.visual).collect();
     Evidence::new(
         Tensor::from_data(TensorData::new(rewards, [rows]), &device),
         Groups::new(batch.iter().map(Vec::len).collect()).expect("no group is empty"),
-        Tensor::<2, Bool>::from_data(TensorData::new(mask, [rows, width]), &device),
+        Tensor::<2, Bool>::from_data(padded(&mask, padding, false), &device),
     )
     .and_then(|evidence| evidence.with_visual(Tensor::from_data(TensorData::new(visual, [rows]), &device)))
-    .and_then(|evidence| {
-        evidence.with_dependency(Tensor::from_data(TensorData::new(dependency, [rows, width]), &device))
-    })
+    .and_then(|evidence| evidence.with_dependency(numbers(&dependency)))
+    .and_then(|evidence| evidence.with_entropy(numbers(&entropy)))
     .expect("evidence that fits")
 }
 

@@ -4,9 +4,13 @@
 
 mod batch;
 mod device;
+mod page;
 
 mod composition;
 mod estimators;
 mod perception_gate;
+mod perceptual_reshaping;
+mod reinforce;
+mod soft_token_filter;
 mod token_filter;
 mod trajectory_shaping;

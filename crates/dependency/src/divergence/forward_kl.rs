@@ -25,8 +25,9 @@ impl Divergence for ForwardKl {
 
 /// `KL(clean || contrast)` of two next-token distributions, in nats.
 ///
-/// Outcomes of probability 0 under `clean` contribute 0; finite for logits up to 1e4 in magnitude. Accurate to about
-/// 1e-6, which is what cancellation in f32 leaves.
+/// Outcomes of probability 0 under `clean` contribute 0. Infinite where `contrast` gives probability 0 to an outcome that
+/// `clean` finds possible; that takes a logit of negative infinity, for logits up to 1e4 in magnitude it is finite. Accurate to
+/// about 1e-6, which is what cancellation in f32 leaves.
 ///
 /// # Shapes
 /// - `clean`, `contrast`: `[tokens, vocab]`, logits, any float dtype; reduced in f32

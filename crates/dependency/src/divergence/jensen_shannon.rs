@@ -27,7 +27,7 @@ impl Divergence for JensenShannon {
 /// Jensen-Shannon divergence of two next-token distributions, in nats.
 ///
 /// With `m = (p + q) / 2`, `log(p / m)` is `log(2) + log_sigmoid(log p - log q)`: no probability is ever divided or
-/// taken the logarithm of, so nothing underflows.
+/// taken the logarithm of, so nothing underflows. Outcomes of probability 0 are allowed on either side.
 ///
 /// # Shapes
 /// - `clean`, `contrast`: `[tokens, vocab]`, logits, any float dtype; reduced in f32

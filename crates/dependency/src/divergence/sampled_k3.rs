@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Divergence, log_probs};
+use super::{Divergence, of_sampled, within};
 use crate::Positive;
 
 /// `exp(d) - 1 - d`, where `d` is the contrast's log-probability of the sampled token less the clean one's.
@@ -13,8 +13,8 @@ use crate::Positive;
 /// two log-probabilities of negative infinity, neither is the result.
 ///
 /// # Source
-/// VPPO, arXiv:2510.09285, appendix B, with the clamps of its released code (`verl/workers/actor/dp_actor.py`, where it goes by
-/// "low-variance KL"); PGPO, arXiv:2604.01840, appendix A.1.
+/// J. Schulman, "Approximating KL Divergence" (2020), estimator k3; VPPO, arXiv:2510.09285, appendix B, with the clamps of its
+/// released code (`verl/workers/actor/dp_actor.py`, where it goes by "low-variance KL"); PGPO, arXiv:2604.01840, appendix A.1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SampledK3 {
@@ -32,9 +32,8 @@ impl Default for SampledK3 {
 
 impl Divergence for SampledK3 {
     fn per_token(&self, clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> Tensor<1> {
-        let sampled = sampled.unsqueeze_dim::<2>(1);
-        let of_sampled = |logits| log_probs(logits).gather(1, sampled.clone()).squeeze_dim::<1>(1);
-        self.between(of_sampled(clean), of_sampled(contrast))
+        let (clean, contrast) = of_sampled(clean, contrast, sampled);
+        self.between(clean, contrast)
     }
 }
 
@@ -49,10 +48,8 @@ impl SampledK3 {
     /// If the shapes differ.
     pub fn between<const D: usize>(&self, clean: Tensor<D>, contrast: Tensor<D>) -> Tensor<D> {
         let difference = contrast.cast(FloatDType::F32) - clean.cast(FloatDType::F32);
-        let unknown = difference.clone().is_nan();
-        let limit = self.difference_clamp.value();
-        // A device may clamp not-a-number to a number.
-        excess_of_exp(difference.clamp(-limit, limit)).clamp_max(self.cap.value()).mask_fill(unknown, f32::NAN)
+        let difference = within(difference, Some(self.difference_clamp));
+        within(excess_of_exp(difference), Some(self.cap))
     }
 }
 

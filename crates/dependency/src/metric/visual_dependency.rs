@@ -17,6 +17,20 @@ use crate::{Contrast, DependencyError};
 pub struct VisualDependency {
     /// What is compared.
     pub contrast: Contrast,
+    /// What becomes of divergences that are infinite or not a number.
+    #[serde(default)]
+    pub unknown: Unknown,
+}
+
+/// What becomes of divergences that are infinite or not a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// They are the score, for its reader to judge. As in the released VPPO code, which guards nothing.
+    #[default]
+    Keep,
+    /// The score is 0, as if the token did not depend on the image.
+    Zero,
 }
 
 impl DependencyMetric for VisualDependency {
@@ -26,6 +40,14 @@ impl DependencyMetric for VisualDependency {
 
     fn score(&self, divergences: &[Tensor<2>], response: &Tensor<2, Bool>) -> Result<Tensor<2>, DependencyError> {
         check(self.contrasts(), divergences, response)?;
-        Ok(divergences[0].clone().mask_fill(response.clone().bool_not(), 0.0))
+        let divergence = divergences[0].clone();
+        let score = match self.unknown {
+            Unknown::Keep => divergence,
+            Unknown::Zero => {
+                let unknown = divergence.clone().is_finite().bool_not();
+                divergence.mask_fill(unknown, 0.0)
+            }
+        };
+        Ok(score.mask_fill(response.clone().bool_not(), 0.0))
     }
 }

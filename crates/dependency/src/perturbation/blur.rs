@@ -27,7 +27,16 @@ pub struct Blur {
     pub radius: Positive,
 }
 
+impl Blur {
+    /// A blur that keeps every answer, of radius 1.5: between the 1 and 2 that the reconstruction of PRPO asks for.
+    #[must_use]
+    pub const fn mild() -> Self {
+        Self { radius: Positive::literal(1.5) }
+    }
+}
+
 impl Default for Blur {
+    /// The strength of VPPO, 6, which makes text illegible.
     fn default() -> Self {
         Self { radius: const { Positive::literal(6.0) } }
     }
@@ -35,10 +44,10 @@ impl Default for Blur {
 
 impl Perturbation for Blur {
     fn apply(&self, image: &RgbImage, _rng: &mut dyn Rng) -> RgbImage {
-        let longer_side = image.width().max(image.height());
-        if longer_side == 0 {
+        if image.is_empty() {
             return image.clone();
         }
+        let longer_side = image.width().max(image.height());
         let sigma = (self.radius.value() as f32).clamp(SHARPEST, longer_side as f32);
         imageops::blur(image, sigma)
     }

@@ -1,9 +1,13 @@
-//! Laws of the divergences.
+//! Laws that hold for all or most divergences.
 
 use std::f64::consts::LN_2;
+use std::num::NonZeroUsize;
 
 use burn::tensor::{Int, Tensor, TensorData};
-use dependency::{BuiltInDivergence, Divergence, ForwardKl, JensenShannon, Positive, SampledK3, entropy, forward_kl};
+use dependency::{
+    BuiltInDivergence, Divergence, EntropyOf, ForwardKl, JensenShannon, Positive, ProbabilityDrop, SampledAbsolute,
+    SampledK1, SampledK2, SampledK3, Side, entropy, forward_kl, in_chunks,
+};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -11,10 +15,21 @@ use crate::device::device;
 
 /// Two predictions of the same tokens, and which token was sampled.
 #[derive(Clone, Debug)]
-struct Pair {
-    clean: Vec<Vec<f32>>,
-    contrast: Vec<Vec<f32>>,
-    sampled: Vec<usize>,
+pub(crate) struct Pair {
+    pub(crate) clean: Vec<Vec<f32>>,
+    pub(crate) contrast: Vec<Vec<f32>>,
+    pub(crate) sampled: Vec<usize>,
+}
+
+impl Pair {
+    fn sampled(&self) -> Tensor<1, Int> {
+        let sampled: Vec<i64> = self.sampled.iter().map(|&token| token as i64).collect();
+        Tensor::from_data(TensorData::new(sampled, [self.sampled.len()]), &device())
+    }
+
+    fn swapped(self) -> Self {
+        Self { clean: self.contrast, contrast: self.clean, sampled: self.sampled }
+    }
 }
 
 fn pair() -> impl Strategy<Value = Pair> {
@@ -23,7 +38,7 @@ fn pair() -> impl Strategy<Value = Pair> {
 }
 
 /// Logits of one of these magnitudes.
-fn pair_of_sizes(sizes: &'static [f32]) -> impl Strategy<Value = Pair> {
+pub(crate) fn pair_of_sizes(sizes: &'static [f32]) -> impl Strategy<Value = Pair> {
     (1..=6usize, 1..=12usize, select(sizes)).prop_flat_map(|(tokens, vocabulary, size)| {
         let logits = prop::collection::vec(prop::collection::vec(-size..=size, vocabulary), tokens);
         let sampled = prop::collection::vec(any::<Index>().prop_map(move |index| index.index(vocabulary)), tokens);
@@ -31,11 +46,22 @@ fn pair_of_sizes(sizes: &'static [f32]) -> impl Strategy<Value = Pair> {
     })
 }
 
+const CAP: Positive = Positive::literal(1.5);
+
 fn built_ins() -> impl Strategy<Value = BuiltInDivergence> {
     select(vec![
         BuiltInDivergence::ForwardKl(ForwardKl {}),
         BuiltInDivergence::JensenShannon(JensenShannon {}),
         BuiltInDivergence::SampledK3(SampledK3::default()),
+        BuiltInDivergence::SampledK1(SampledK1::default()),
+        BuiltInDivergence::SampledK1(SampledK1 { cap: Some(CAP) }),
+        BuiltInDivergence::SampledK2(SampledK2::default()),
+        BuiltInDivergence::SampledK2(SampledK2 { cap: Some(CAP) }),
+        BuiltInDivergence::SampledAbsolute(SampledAbsolute::default()),
+        BuiltInDivergence::SampledAbsolute(SampledAbsolute { cap: Some(CAP) }),
+        BuiltInDivergence::ProbabilityDrop(ProbabilityDrop {}),
+        BuiltInDivergence::Entropy(EntropyOf { of: Side::Clean }),
+        BuiltInDivergence::Entropy(EntropyOf { of: Side::Contrast }),
     ])
 }
 
@@ -44,24 +70,22 @@ fn tensor(rows: &[Vec<f32>]) -> Tensor<2> {
     Tensor::from_data(TensorData::new(rows.concat(), shape), &device())
 }
 
-fn values(tensor: Tensor<1>) -> Vec<f32> {
+pub(crate) fn values(tensor: Tensor<1>) -> Vec<f32> {
     tensor.into_data().iter().collect()
 }
 
-fn measure(divergence: BuiltInDivergence, pair: &Pair) -> Vec<f32> {
-    let sampled: Vec<i64> = pair.sampled.iter().map(|&token| token as i64).collect();
-    let sampled = Tensor::<1, Int>::from_data(TensorData::new(sampled, [pair.sampled.len()]), &device());
-    values(divergence.per_token(tensor(&pair.clean), tensor(&pair.contrast), sampled))
+pub(crate) fn measure(divergence: BuiltInDivergence, pair: &Pair) -> Vec<f32> {
+    values(divergence.per_token(tensor(&pair.clean), tensor(&pair.contrast), pair.sampled()))
 }
 
-fn log_probs(logits: &[f32]) -> Vec<f64> {
+pub(crate) fn log_probs(logits: &[f32]) -> Vec<f64> {
     let logits: Vec<f64> = logits.iter().copied().map(f64::from).collect();
     let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = logits.iter().map(|logit| (logit - highest).exp()).sum();
     logits.iter().map(|logit| logit - highest - total.ln()).collect()
 }
 
-fn naive_kl(from: &[f64], to: impl Fn(usize) -> f64) -> f64 {
+pub(crate) fn naive_kl(from: &[f64], to: impl Fn(usize) -> f64) -> f64 {
     let possible = from.iter().enumerate().filter(|(_, log_prob)| log_prob.exp() > 0.0);
     possible.map(|(index, &log_prob)| log_prob.exp() * (log_prob - to(index))).sum()
 }
@@ -80,40 +104,105 @@ fn naive(divergence: BuiltInDivergence, clean: &[f32], contrast: &[f32], sampled
             let difference = (contrast[sampled] - clean[sampled]).clamp(-limit, limit);
             (difference.exp_m1() - difference).min(k3.cap.value())
         }
+        BuiltInDivergence::SampledK1(k1) => {
+            let limit = k1.cap.map_or(f64::INFINITY, Positive::value);
+            (clean[sampled] - contrast[sampled]).clamp(-limit, limit)
+        }
+        BuiltInDivergence::SampledK2(k2) => {
+            let limit = k2.cap.map_or(f64::INFINITY, Positive::value);
+            ((clean[sampled] - contrast[sampled]).powi(2) / 2.0).min(limit)
+        }
+        BuiltInDivergence::SampledAbsolute(absolute) => {
+            let limit = absolute.cap.map_or(f64::INFINITY, Positive::value);
+            (clean[sampled] - contrast[sampled]).abs().min(limit)
+        }
+        BuiltInDivergence::ProbabilityDrop(_) => clean[sampled].exp() - contrast[sampled].exp(),
+        BuiltInDivergence::Entropy(EntropyOf { of: Side::Clean }) => -naive_kl(&clean, |_| 0.0),
+        BuiltInDivergence::Entropy(EntropyOf { of: Side::Contrast }) => -naive_kl(&contrast, |_| 0.0),
     }
 }
 
-/// Logits of size `s` have log-probabilities rounded to `s` units of 6e-8, and k3 magnifies that by up to its cap.
+/// Whether it may be negative.
+fn is_signed(divergence: BuiltInDivergence) -> bool {
+    matches!(divergence, BuiltInDivergence::SampledK1(_) | BuiltInDivergence::ProbabilityDrop(_))
+}
+
+/// Logits of size `s` have log-probabilities rounded to `s` units of 6e-8, and k3 magnifies that by up to its cap. A square
+/// magnifies it by its root, which the relative part allows for.
 fn close(found: f32, expected: f64, pair: &Pair) -> bool {
-    let size = pair.clean.iter().chain(&pair.contrast).flatten().fold(1.0f32, |size, logit| size.max(logit.abs()));
-    let allowed = 2e-5 * expected.abs() + 2e-6 * f64::from(size).max(1.0) * (1.0 + expected.min(10.0));
-    (f64::from(found) - expected).abs() <= allowed
+    let finite = pair.clean.iter().chain(&pair.contrast).flatten().filter(|logit| logit.is_finite());
+    let size = finite.fold(1.0f32, |size, logit| size.max(logit.abs()));
+    let allowed = 2e-5 * expected.abs() + 2e-6 * f64::from(size) * (1.0 + expected.abs().min(10.0));
+    f64::from(found) == expected || (f64::from(found) - expected).abs() <= allowed
 }
 
 proptest! {
     /// Handing tokens over in pieces of any size gives what plain loops over the whole give.
     #[test]
-    fn pieces_equal_the_naive_whole(pair in pair(), divergence in built_ins(), piece in 1..=6usize) {
-        let mut found = Vec::new();
-        for start in (0..pair.sampled.len()).step_by(piece) {
-            let rows = start..pair.sampled.len().min(start + piece);
-            found.extend(measure(divergence, &Pair {
-                clean: pair.clean[rows.clone()].to_vec(),
-                contrast: pair.contrast[rows.clone()].to_vec(),
-                sampled: pair.sampled[rows].to_vec(),
-            }));
-        }
+    fn pieces_equal_the_naive_whole(pair in pair(), divergence in built_ins(), piece in 1..=7usize) {
+        let mut asked = Vec::new();
+        let found = values(in_chunks(&divergence, &pair.sampled(), chunk(piece), |tokens| {
+            asked.push(tokens.clone());
+            (tensor(&pair.clean[tokens.clone()]), tensor(&pair.contrast[tokens]))
+        }));
+        prop_assert_eq!(found.len(), pair.sampled.len());
         for (token, &value) in found.iter().enumerate() {
+            let expected = naive(divergence, &pair.clean[token], &pair.contrast[token], pair.sampled[token]);
+            prop_assert!(close(value, expected, &pair), "{} but expected {}", value, expected);
+        }
+        prop_assert!(asked.iter().all(|tokens| !tokens.is_empty() && tokens.len() <= piece), "{:?}", asked);
+        prop_assert_eq!(asked.len(), pair.sampled.len().div_ceil(piece));
+    }
+
+    /// The same pieces give the very same numbers as the whole: a row is summed as if it were alone, but for the rounding of
+    /// log-probabilities where a device sums differently.
+    #[test]
+    fn every_chunk_size_gives_the_same(pair in pair(), divergence in built_ins()) {
+        let whole = measure(divergence, &pair);
+        for piece in 1..=whole.len() + 1 {
+            let found = values(in_chunks(&divergence, &pair.sampled(), chunk(piece), |tokens| {
+                (tensor(&pair.clean[tokens.clone()]), tensor(&pair.contrast[tokens]))
+            }));
+            prop_assert_eq!(found.len(), whole.len());
+            for (&value, &whole) in found.iter().zip(&whole) {
+                prop_assert!(close(value, f64::from(whole), &pair), "{} but {} at once", value, whole);
+            }
+        }
+    }
+
+    /// Tokens that cannot be sampled, under one prediction or both: what is left is compared as the literature says, and only
+    /// what the clean prediction finds possible and the contrast impossible is infinitely surprising.
+    #[test]
+    fn impossible_tokens(
+        mut pair in pair_of_sizes(&[0.01, 1.0, 5.0]),
+        banned in prop::collection::vec((any::<bool>(), any::<bool>()), 11),
+        divergence in select(vec![
+            BuiltInDivergence::ForwardKl(ForwardKl {}),
+            BuiltInDivergence::JensenShannon(JensenShannon {}),
+            BuiltInDivergence::ProbabilityDrop(ProbabilityDrop {}),
+            BuiltInDivergence::Entropy(EntropyOf { of: Side::Clean }),
+            BuiltInDivergence::Entropy(EntropyOf { of: Side::Contrast }),
+        ]),
+    ) {
+        // The first token stays possible.
+        for row in &mut pair.clean {
+            row.iter_mut().skip(1).zip(&banned).filter(|(_, (clean, _))| *clean).for_each(|(logit, _)| *logit = f32::NEG_INFINITY);
+        }
+        for row in &mut pair.contrast {
+            row.iter_mut().skip(1).zip(&banned).filter(|(_, (_, contrast))| *contrast).for_each(|(logit, _)| *logit = f32::NEG_INFINITY);
+        }
+        for (token, value) in measure(divergence, &pair).into_iter().enumerate() {
             let expected = naive(divergence, &pair.clean[token], &pair.contrast[token], pair.sampled[token]);
             prop_assert!(close(value, expected, &pair), "{} but expected {}", value, expected);
         }
     }
 
-    /// Divergences are finite and at least 0, however extreme the logits.
+    /// Divergences are finite and, but for the signed ones, at least 0, however extreme the logits.
     #[test]
     fn finite_and_not_negative(pair in pair(), divergence in built_ins()) {
         let found = measure(divergence, &pair);
-        prop_assert!(found.iter().all(|value| value.is_finite() && *value >= 0.0), "{:?}", found);
+        prop_assert!(found.iter().all(|value| value.is_finite()), "{:?}", found);
+        prop_assert!(is_signed(divergence) || found.iter().all(|&value| value >= 0.0), "{:?}", found);
         if matches!(divergence, BuiltInDivergence::JensenShannon(_)) {
             prop_assert!(found.iter().all(|&value| f64::from(value) <= LN_2 + 1e-5), "{:?}", found);
         }
@@ -122,6 +211,10 @@ proptest! {
     /// A prediction does not diverge from itself.
     #[test]
     fn zero_on_equal_predictions(mut pair in pair(), divergence in built_ins()) {
+        // An entropy compares nothing.
+        if matches!(divergence, BuiltInDivergence::Entropy(_)) {
+            return Ok(());
+        }
         pair.contrast = pair.clean.clone();
         let found = measure(divergence, &pair);
         prop_assert!(found.iter().all(|&value| value <= 1e-6), "{:?}", found);
@@ -144,40 +237,33 @@ proptest! {
         }
     }
 
-    /// The mixture favors neither prediction.
+    /// Exchanging the predictions changes nothing or the sign.
     #[test]
-    fn jensen_shannon_is_symmetric(pair in pair()) {
-        let divergence = BuiltInDivergence::JensenShannon(JensenShannon {});
-        let swapped = Pair { clean: pair.contrast.clone(), contrast: pair.clean.clone(), sampled: pair.sampled.clone() };
-        for (value, expected) in measure(divergence, &swapped).into_iter().zip(measure(divergence, &pair)) {
-            prop_assert!((value - expected).abs() <= 1e-6);
+    fn symmetric_or_antisymmetric(pair in pair(), divergence in select(vec![
+        BuiltInDivergence::JensenShannon(JensenShannon {}),
+        BuiltInDivergence::SampledK1(SampledK1 { cap: Some(CAP) }),
+        BuiltInDivergence::SampledK2(SampledK2 { cap: Some(CAP) }),
+        BuiltInDivergence::SampledAbsolute(SampledAbsolute::default()),
+        BuiltInDivergence::ProbabilityDrop(ProbabilityDrop {}),
+    ])) {
+        let sign = if is_signed(divergence) { -1.0 } else { 1.0 };
+        let there = measure(divergence, &pair);
+        for (value, expected) in measure(divergence, &pair.swapped()).into_iter().zip(there) {
+            prop_assert!((sign * value - expected).abs() <= 1e-6);
         }
     }
 
-    /// Averaged over what could have been sampled, k3 is the KL divergence.
+    /// The entropy of one prediction does not read the other.
     #[test]
-    fn k3_is_unbiased(pair in pair_of_sizes(&[0.01, 1.0, 5.0])) {
-        let free = SampledK3 { difference_clamp: Positive::literal(80.0), cap: Positive::literal(1e30) };
-        let (clean, contrast) = (log_probs(&pair.clean[0]), log_probs(&pair.contrast[0]));
-        let mean: f64 = (0..clean.len())
-            .map(|sampled| {
-                let one = Pair { clean: vec![pair.clean[0].clone()], contrast: vec![pair.contrast[0].clone()], sampled: vec![sampled] };
-                clean[sampled].exp() * f64::from(measure(BuiltInDivergence::SampledK3(free), &one)[0])
-            })
-            .sum();
-        let kl = naive_kl(&clean, |index| contrast[index]);
-        prop_assert!((mean - kl).abs() <= 1e-4 * (1.0 + kl), "{} but expected {}", mean, kl);
-    }
-
-    /// k3 keeps its digits where the terms of its formula cancel: at 1e-6 they are a trillion times the result.
-    #[test]
-    fn k3_is_accurate_for_every_difference(magnitude in -18.0f64..3.0, negative in any::<bool>()) {
-        let difference = magnitude.exp() * if negative { -1.0 } else { 1.0 };
-        let difference = difference.clamp(-20.0, 20.0) as f32;
-        let free = SampledK3 { cap: Positive::literal(1e30), ..SampledK3::default() };
-        let found = values(free.between(Tensor::zeros([1], &device()), Tensor::from_data([difference], &device())))[0];
-        let expected = excess_of_exp(f64::from(difference));
-        prop_assert!((f64::from(found) - expected).abs() <= 2e-6 * expected, "{} but expected {} at {}", found, expected, difference);
+    fn entropy_is_of_one_side(mut pair in pair(), of in select(vec![Side::Clean, Side::Contrast])) {
+        let divergence = BuiltInDivergence::Entropy(EntropyOf { of });
+        let before = measure(divergence, &pair);
+        let other = match of {
+            Side::Clean => &mut pair.contrast,
+            Side::Contrast => &mut pair.clean,
+        };
+        other.iter_mut().flatten().for_each(|logit| *logit = f32::NAN);
+        prop_assert_eq!(measure(divergence, &pair), before);
     }
 
     /// Entropy lies between certainty and ignorance, and equals the plain loop.
@@ -191,32 +277,42 @@ proptest! {
     }
 }
 
-/// `exp(d) - 1 - d` in f64: near 0 even there only the series has digits left.
-fn excess_of_exp(d: f64) -> f64 {
-    if d.abs() > 0.5 {
-        return d.exp_m1() - d;
-    }
-    let mut term = 1.0;
-    (1..25)
-        .map(|power| {
-            term *= d / f64::from(power);
-            if power > 1 { term } else { 0.0 }
-        })
-        .sum()
+fn chunk(tokens: usize) -> NonZeroUsize {
+    NonZeroUsize::new(tokens).expect("at least 1")
 }
 
 #[test]
-fn k3_by_hand() {
-    let log_probs = |values: [f32; 4]| Tensor::<1>::from_data(values, &device());
-    let infinite = f32::NEG_INFINITY;
-    let found = values(
-        SampledK3::default()
-            .between(log_probs([-1.0, -3.0, -0.5, infinite]), log_probs([-1.0, -1.0, infinite, infinite])),
-    );
-    assert_eq!(found[0], 0.0);
-    assert!((found[1] - (2.0f32.exp() - 3.0)).abs() < 1e-5, "{}", found[1]);
-    assert_eq!(found[2], 10.0);
-    assert!(found[3].is_nan());
+fn an_empty_response_has_no_divergences() {
+    let sampled = Tensor::<1, Int>::from_data(TensorData::new(Vec::<i64>::new(), [0]), &device());
+    let found = in_chunks(&ForwardKl {}, &sampled, chunk(3), |tokens| panic!("there are no logits of {tokens:?}"));
+    assert_eq!(found.dims(), [0]);
+}
+
+#[test]
+fn a_chunk_may_be_larger_than_any_response() {
+    let pair = Pair { clean: vec![vec![1.0, 0.0]; 2], contrast: vec![vec![0.0, 0.0]; 2], sampled: vec![0, 1] };
+    let found = in_chunks(&ForwardKl {}, &pair.sampled(), NonZeroUsize::MAX, |tokens| {
+        assert_eq!(tokens, 0..2);
+        (tensor(&pair.clean), tensor(&pair.contrast))
+    });
+    assert_eq!(values(found), measure(BuiltInDivergence::ForwardKl(ForwardKl {}), &pair));
+}
+
+#[test]
+#[should_panic(expected = "0..2")]
+fn logits_of_other_tokens_are_refused() {
+    let pair = Pair { clean: vec![vec![1.0, 0.0]; 3], contrast: vec![vec![0.0, 0.0]; 3], sampled: vec![0, 1, 0] };
+    in_chunks(&ForwardKl {}, &pair.sampled(), chunk(2), |_| (tensor(&pair.clean), tensor(&pair.contrast)));
+}
+
+#[test]
+fn impossible_predictions_are_not_numbers() {
+    let nothing = || Tensor::<2>::from_data([[f32::NEG_INFINITY, f32::NEG_INFINITY]], &device());
+    let something = || Tensor::<2>::from_data([[1.0, 0.0]], &device());
+    for (clean, contrast) in [(nothing(), something()), (something(), nothing()), (nothing(), nothing())] {
+        assert!(values(forward_kl(clean, contrast))[0].is_nan());
+    }
+    assert!(values(entropy(nothing()))[0].is_nan());
 }
 
 #[test]

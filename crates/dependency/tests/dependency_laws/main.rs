@@ -4,6 +4,9 @@
 
 mod device;
 
+mod contrast;
 mod divergence;
 mod metric;
 mod perturbation;
+mod robust;
+mod sampled;

@@ -1,9 +1,16 @@
 //! Laws of the perturbations.
 
+mod brightness_contrast;
+mod crop_shift;
+mod diffusion_noise;
+mod mild;
+mod rescale;
+
 use std::num::NonZeroU32;
 
 use dependency::{
-    Blur, BuiltInPerturbation, Fraction, GaussianNoise, NonNegative, PatchBlackout, Perturbation, Positive, SolidFill,
+    Blur, BrightnessContrast, BuiltInPerturbation, CropShift, DiffusionNoise, DiffusionStep, Fraction, GaussianNoise,
+    NonNegative, PatchBlackout, Perturbation, Positive, Rescale, SolidFill,
 };
 use image::{Rgb, RgbImage};
 use proptest::prelude::*;
@@ -25,7 +32,21 @@ fn built_ins() -> impl Strategy<Value = BuiltInPerturbation> {
     let radius = prop_oneof![4 => 0.5..8.0f64, 1 => Just(1e-300), 1 => Just(1e300)];
     let blur =
         radius.prop_map(|radius| BuiltInPerturbation::Blur(Blur { radius: Positive::new(radius).expect("above 0") }));
-    prop_oneof![blackout, fill, noise, blur]
+    let jitter = (share(), share()).prop_map(|(brightness, contrast)| {
+        BuiltInPerturbation::BrightnessContrast(BrightnessContrast { brightness, contrast })
+    });
+    let rescale = share().prop_map(|factor| BuiltInPerturbation::Rescale(Rescale { factor }));
+    let shift = share().prop_map(|share| BuiltInPerturbation::CropShift(CropShift { share }));
+    let diffusion = (0..1000u16).prop_map(|step| {
+        BuiltInPerturbation::DiffusionNoise(DiffusionNoise { step: DiffusionStep::new(step).expect("a step") })
+    });
+    prop_oneof![blackout, fill, noise, blur, jitter, rescale, shift, diffusion]
+}
+
+/// Shares, their ends included.
+fn share() -> impl Strategy<Value = Fraction> {
+    let share = prop_oneof![1 => Just(0.0), 1 => Just(1.0), 6 => 0.0..=1.0f64];
+    share.prop_map(|share| Fraction::new(share).expect("a share"))
 }
 
 fn picture() -> impl Strategy<Value = RgbImage> {
@@ -40,10 +61,21 @@ fn apply(perturbation: &dyn Perturbation, image: &RgbImage, seed: u64) -> RgbIma
 }
 
 proptest! {
-    /// The same seed gives the same copy, of the size of the image.
+    /// The same seed gives the same copy, of the size of the image; named in a recipe or not, the change is the same.
     #[test]
     fn a_seed_decides(image in picture(), perturbation in built_ins(), seed in any::<u64>()) {
         let copy = apply(&perturbation, &image, seed);
+        let itself: &dyn Perturbation = match &perturbation {
+            BuiltInPerturbation::PatchBlackout(perturbation) => perturbation,
+            BuiltInPerturbation::SolidFill(perturbation) => perturbation,
+            BuiltInPerturbation::GaussianNoise(perturbation) => perturbation,
+            BuiltInPerturbation::Blur(perturbation) => perturbation,
+            BuiltInPerturbation::BrightnessContrast(perturbation) => perturbation,
+            BuiltInPerturbation::Rescale(perturbation) => perturbation,
+            BuiltInPerturbation::CropShift(perturbation) => perturbation,
+            BuiltInPerturbation::DiffusionNoise(perturbation) => perturbation,
+        };
+        prop_assert_eq!(&copy, &apply(itself, &image, seed));
         prop_assert_eq!(copy.dimensions(), image.dimensions());
         prop_assert_eq!(copy, apply(&perturbation, &image, seed));
     }
@@ -146,14 +178,59 @@ fn blur_spreads_a_point_by_its_radius() {
 
 #[test]
 fn an_image_without_pixels_stays_so() {
-    let empty = RgbImage::new(0, 0);
-    for perturbation in [
-        BuiltInPerturbation::PatchBlackout(PatchBlackout::default()),
-        BuiltInPerturbation::SolidFill(SolidFill::default()),
-        BuiltInPerturbation::GaussianNoise(GaussianNoise::default()),
-        BuiltInPerturbation::Blur(Blur::default()),
-    ] {
-        assert_eq!(apply(&perturbation, &empty, 0), empty);
+    for empty in [RgbImage::new(0, 0), RgbImage::new(0, 3), RgbImage::new(3, 0)] {
+        for (_, perturbation) in defaults() {
+            assert_eq!(apply(&perturbation, &empty, 0), empty);
+        }
+    }
+}
+
+/// All kinds under the names that recipes use.
+fn defaults() -> [(&'static str, BuiltInPerturbation); 8] {
+    [
+        ("patch-blackout", BuiltInPerturbation::PatchBlackout(PatchBlackout::default())),
+        ("solid-fill", BuiltInPerturbation::SolidFill(SolidFill::default())),
+        ("gaussian-noise", BuiltInPerturbation::GaussianNoise(GaussianNoise::default())),
+        ("blur", BuiltInPerturbation::Blur(Blur::default())),
+        ("brightness-contrast", BuiltInPerturbation::BrightnessContrast(BrightnessContrast::default())),
+        ("rescale", BuiltInPerturbation::Rescale(Rescale::default())),
+        ("crop-shift", BuiltInPerturbation::CropShift(CropShift::default())),
+        ("diffusion-noise", BuiltInPerturbation::DiffusionNoise(DiffusionNoise::default())),
+    ]
+}
+
+/// The settings that a recipe gets where it says nothing.
+#[test]
+fn recipes_name_perturbations() {
+    let settings = [
+        r#""patch":14,"probability":0.5"#,
+        r#""value":128"#,
+        r#""sigma":189.0"#,
+        r#""radius":6.0"#,
+        r#""brightness":0.1,"contrast":0.1"#,
+        r#""factor":0.9"#,
+        r#""share":0.05"#,
+        r#""step":500"#,
+    ];
+    for ((name, perturbation), settings) in defaults().into_iter().zip(settings) {
+        let read = |text: &str| serde_json::from_str::<BuiltInPerturbation>(text);
+        let written = format!(r#"{{"kind":"{name}",{settings}}}"#);
+        assert_eq!(read(&format!(r#"{{"kind":"{name}"}}"#)).expect("defaults"), perturbation);
+        assert_eq!(read(&written).expect("the defaults, written out"), perturbation);
+        assert_eq!(serde_json::to_string(&perturbation).expect("data"), written);
+        assert!(read(&format!(r#"{{"kind":"{name}","strength":1}}"#)).is_err(), "{name} has no such setting");
+    }
+}
+
+/// A cell is blackened by a draw below the probability, not by the probability itself.
+#[test]
+fn blackout_compares_strictly() {
+    let white = RgbImage::from_pixel(1, 1, Rgb([255; 3]));
+    let draw: f64 = ChaCha8Rng::seed_from_u64(4).random();
+    for (probability, black) in [(draw, false), (draw + 1e-9, true)] {
+        let blackout =
+            PatchBlackout { probability: Fraction::new(probability).expect("a share"), ..Default::default() };
+        assert_eq!(apply(&blackout, &white, 4).get_pixel(0, 0).0 == [0; 3], black);
     }
 }
 

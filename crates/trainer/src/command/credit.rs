@@ -1,17 +1,21 @@
 //! `sightline credit`: the algorithms as a filter for any language.
 
+mod batch;
+
 use std::io::{BufRead as _, stdin};
 
-use advantage::{Evidence, Groups};
+use advantage::{CreditError, Evidence, Groups};
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use trainer::{Algorithm, Ragged, Recipe, TrainError};
 
+use self::batch::{Batch, Measured};
 use super::print;
 
 /// Arguments of `credit`.
 #[derive(Args)]
+#[command(after_help = INPUT)]
 pub(crate) struct Credit {
     /// Recipe: a built-in name or a file
     #[arg(long)]
@@ -21,24 +25,31 @@ pub(crate) struct Credit {
     device: String,
 }
 
-/// One optimizer batch.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Batch {
-    /// Reward of each response.
-    rewards: Vec<f32>,
-    /// Sizes of consecutive groups.
-    groups: Vec<usize>,
-    /// Length of each response.
-    tokens: Vec<usize>,
-    /// Dependency of each token; null for a response to a prompt without an image.
-    dependency: Option<Vec<Option<Vec<f32>>>>,
-}
+const INPUT: &str = "\
+A line of input is a JSON object, one optimizer batch:
+  rewards        reward of each response
+  groups         sizes of consecutive groups, one group for each prompt
+  tokens         number of tokens of each response
+and, as far as the recipe reads it, a list with a number for each token, of each response:
+  dependency     how much it depends on the image; null for a response to a prompt without an image
+  entropy        entropy of the distribution it was drawn from
+  token_rewards  what it earned by itself, such as a penalty for leaving a reference policy
+In the place of the dependency, what the recipe's metric makes it from:
+  divergences    for each of its contrasts, such a list of divergences
+  log_probs      {\"clean\": such a list, \"contrasts\": such a list for each contrast}: log-probabilities of the tokens
+And for shapers that change with training:
+  progress       how far it has come, 0 to 1 [default: 1]
+
+A line of output has the advantage and the gate of each token, and the dependency if it was made here. What a recipe does
+with whole groups and responses (its accuracy band, its overlong filter) is left to the caller.";
 
 #[derive(Serialize)]
 struct Assigned {
     advantage: Vec<Vec<f32>>,
     gate: Vec<Vec<f32>>,
+    /// Null for a response to a prompt without an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependency: Option<Vec<Option<Vec<f32>>>>,
 }
 
 impl Credit {
@@ -54,7 +65,7 @@ impl Credit {
             let place = || format!("line {}", index + 1);
             let batch: Batch =
                 serde_json::from_str(&line).map_err(|source| TrainError::Json { place: place(), source })?;
-            let assigned = assign(&algorithm, batch, &device)
+            let assigned = assign(&algorithm, &batch, &device)
                 .map_err(|error| TrainError::Usage(format!("{}: {error}", place())))?;
             print(&serde_json::to_string(&assigned).map_err(|source| TrainError::Json { place: place(), source })?)?;
         }
@@ -62,56 +73,51 @@ impl Credit {
     }
 }
 
-fn assign(algorithm: &Algorithm, batch: Batch, device: &Device) -> Result<Assigned, TrainError> {
+fn assign(algorithm: &Algorithm, batch: &Batch, device: &Device) -> Result<Assigned, TrainError> {
     let responses = batch.rewards.len();
-    let rows = Ragged::new(batch.tokens);
+    let rows = Ragged::new(batch.tokens.clone());
     if rows.rows() != responses {
-        return Err(TrainError::Usage(format!("{responses} rewards but {} token counts", rows.rows())));
+        let text = format!("{responses} rewards but {} token counts; give one of each for a response", rows.rows());
+        return Err(TrainError::Usage(text));
     }
     if responses == 0 {
-        return Ok(Assigned { advantage: Vec::new(), gate: Vec::new() });
+        let dependency = batch.has_parts_of_dependency().then(Vec::new);
+        return Ok(Assigned { advantage: Vec::new(), gate: Vec::new(), dependency });
     }
-    let (dependency, visual) = match batch.dependency {
-        Some(dependency) => {
-            let (values, visual) = packed(dependency, &rows)?;
-            let count = values.len();
-            (Some(rows.pad(Tensor::from_data(TensorData::new(values, [count]), device))), visual)
-        }
-        None => (None, vec![true; responses]),
-    };
-    let evidence = Evidence::new(
-        Tensor::from_data(TensorData::new(batch.rewards, [responses]), device),
-        Groups::new(batch.groups)?,
+    let measured = batch.dependency(algorithm, &rows, device)?;
+    let mut evidence = Evidence::new(
+        Tensor::from_data(TensorData::new(batch.rewards.clone(), [responses]), device),
+        Groups::new(batch.groups.clone())?,
         rows.mask(device),
-    )?
-    .with_visual(Tensor::<1, Bool>::from_data(TensorData::new(visual, [responses]), device))?;
-    let evidence = match dependency {
-        Some(dependency) => evidence.with_dependency(dependency)?,
-        None => evidence,
-    };
-    let credit = advantage::assign(&*algorithm.estimator, &algorithm.shapers, &evidence)?;
+    )?;
+    if let Some(progress) = batch.progress {
+        evidence = evidence.with_progress(progress);
+    }
+    if let Some(Measured { dependency, visual }) = &measured {
+        let visual = Tensor::<1, Bool>::from_data(TensorData::new(visual.clone(), [responses]), device);
+        evidence = evidence.with_visual(visual)?.with_dependency(dependency.clone())?;
+    }
+    if let Some(entropy) = batch.entropy(&rows, device)? {
+        evidence = evidence.with_entropy(entropy)?;
+    }
+    if let Some(token_rewards) = batch.token_rewards(&rows, device)? {
+        evidence = evidence.with_token_rewards(token_rewards)?;
+    }
+    let credit =
+        advantage::assign(&*algorithm.estimator, &algorithm.shapers, &evidence).map_err(|error| match error {
+            CreditError::MissingDependency { shaper } => TrainError::Usage(format!(
+                "the {shaper} shaper of {} reads the dependency; give `dependency`, `divergences` or `log_probs`",
+                algorithm.recipe
+            )),
+            CreditError::MissingEntropy { shaper } => TrainError::Usage(format!(
+                "the {shaper} shaper of {} reads the entropy; give `entropy`",
+                algorithm.recipe
+            )),
+            error => error.into(),
+        })?;
     let ragged = |x: Tensor<2>| rows.split(&rows.pack(x).into_data().iter::<f32>().collect::<Vec<f32>>());
-    Ok(Assigned { advantage: ragged(credit.advantage), gate: ragged(credit.gate) })
-}
-
-/// Packs ragged dependencies, zeros where there is no image, and says which responses have one.
-fn packed(dependency: Vec<Option<Vec<f32>>>, rows: &Ragged) -> Result<(Vec<f32>, Vec<bool>), TrainError> {
-    if dependency.len() != rows.rows() {
-        return Err(TrainError::Usage(format!(
-            "{} rows of dependency for {} responses",
-            dependency.len(),
-            rows.rows()
-        )));
-    }
-    let visual = dependency.iter().map(Option::is_some).collect();
-    let mut values = Vec::with_capacity(rows.tokens());
-    for (row, (scores, &length)) in dependency.into_iter().zip(rows.lengths()).enumerate() {
-        let scores = scores.unwrap_or_else(|| vec![0.0; length]);
-        if scores.len() != length {
-            let text = format!("response {row} has {length} tokens but {} dependency scores", scores.len());
-            return Err(TrainError::Usage(text));
-        }
-        values.extend(scores);
-    }
-    Ok((values, visual))
+    let dependency = measured.filter(|_| batch.has_parts_of_dependency()).map(|Measured { dependency, visual }| {
+        ragged(dependency).into_iter().zip(visual).map(|(row, visual)| visual.then_some(row)).collect()
+    });
+    Ok(Assigned { advantage: ragged(credit.advantage), gate: ragged(credit.gate), dependency })
 }

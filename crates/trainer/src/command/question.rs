@@ -37,6 +37,7 @@ pub(crate) struct Asked {
     pub(crate) processor: Processor,
     pub(crate) prompt: PromptTokens,
     pub(crate) images: Vec<RgbImage>,
+    pub(crate) patches: Vec<ImagePatches>,
     pub(crate) features: Option<Tensor<2>>,
 }
 
@@ -54,10 +55,10 @@ impl Question {
             messages.insert(0, Message::text(Role::System, system.clone()));
         }
         let prompt = processor.prompt(&messages, &images)?;
-        let grids: Vec<PatchGrid> = prompt.images.iter().map(|image| image.grid).collect();
-        let patches: Vec<&ImagePatches> = prompt.images.iter().collect();
-        let features = model.image_features(&patches);
+        let patches = prompt.images;
+        let grids: Vec<PatchGrid> = patches.iter().map(|image| image.grid).collect();
+        let features = model.image_features(&patches.iter().collect::<Vec<_>>());
         let prompt = PromptTokens::new(prompt.ids, &grids, &model.config)?;
-        Ok(Asked { model, processor, prompt, images, features })
+        Ok(Asked { model, processor, prompt, images, patches, features })
     }
 }

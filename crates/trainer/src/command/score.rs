@@ -1,18 +1,16 @@
 //! `sightline score`.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::Tensor;
 use clap::{Args, ValueEnum};
 use dependency::{
-    Blur, BuiltInDivergence, BuiltInPerturbation, Contrast, DependencyMetric as _, Divergence, ForwardKl,
-    GaussianNoise, Metric, PatchBlackout, Perturbation as _, PerturbedImage, SampledK3, SolidFill, View,
+    Blur, BrightnessContrast, BuiltInDivergence, BuiltInPerturbation, Contrast, CropShift, DependencyMetric,
+    DiffusionNoise, ForwardKl, GaussianNoise, Metric, PatchBlackout, Rescale, SampledK3, SolidFill, Unknown, View,
     VisualDependency,
 };
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
+use reward::{Truth, Verdict};
+use rollout::{Completion, Finish};
 use serde::Serialize;
-use trainer::{Recipe, TrainError, Vocabulary};
-use vlm_model::image_input::ImagePatches;
-use vlm_model::{PromptTokens, TokenBatch, TokenGroup};
+use trainer::{Group, Recipe, Scorer, Task, TrainError, Vocabulary};
 
 use super::print;
 use super::question::{Asked, Question};
@@ -42,7 +40,7 @@ pub(crate) struct Score {
     json: bool,
 }
 
-/// Views by name, with the strengths of the VPPO paper.
+/// Views by name; those of the VPPO paper with its strengths.
 #[derive(Clone, Copy, ValueEnum)]
 enum ContrastName {
     /// Image tokens hidden, positions kept
@@ -55,6 +53,18 @@ enum ContrastName {
     Noise,
     /// Gaussian blur of radius 6
     Blur,
+    /// Diffusion noise of step 500, as in NoisyRollout
+    Diffusion,
+    /// Gaussian noise of standard deviation 16
+    MildNoise,
+    /// Gaussian blur of radius 1.5
+    MildBlur,
+    /// Brightness and contrast changed by up to a tenth
+    Jitter,
+    /// Shrunk by a tenth and enlarged again
+    Rescale,
+    /// Shifted by up to a twentieth of each side
+    Shift,
 }
 
 #[derive(Serialize)]
@@ -83,7 +93,7 @@ impl Score {
         if ids.is_empty() {
             return Err(TrainError::Usage("the response has no tokens to score".to_owned()));
         }
-        let scores = score(&asked, ids, metric.as_ref(), self.seed)?;
+        let scores = score(asked, ids, metric.as_ref(), self.seed)?;
         if self.json {
             let text = serde_json::to_string(&scores);
             print(&text.map_err(|source| TrainError::Json { place: "scores".to_owned(), source })?)?;
@@ -102,7 +112,7 @@ impl Score {
         let divergence = of_recipe.unwrap_or(BuiltInDivergence::SampledK3(SampledK3::default()));
         let name_text = name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
         let contrast = Contrast::new(name_text, name.view(), divergence);
-        Ok(Some(Metric::VisualDependency(VisualDependency { contrast })))
+        Ok(Some(Metric::VisualDependency(VisualDependency { contrast, unknown: Unknown::default() })))
     }
 }
 
@@ -114,70 +124,51 @@ impl ContrastName {
             Self::Grey => BuiltInPerturbation::SolidFill(SolidFill::default()),
             Self::Noise => BuiltInPerturbation::GaussianNoise(GaussianNoise::default()),
             Self::Blur => BuiltInPerturbation::Blur(Blur::default()),
+            Self::Diffusion => BuiltInPerturbation::DiffusionNoise(DiffusionNoise::default()),
+            Self::MildNoise => BuiltInPerturbation::GaussianNoise(GaussianNoise::mild()),
+            Self::MildBlur => BuiltInPerturbation::Blur(Blur::mild()),
+            Self::Jitter => BuiltInPerturbation::BrightnessContrast(BrightnessContrast::default()),
+            Self::Rescale => BuiltInPerturbation::Rescale(Rescale::default()),
+            Self::Shift => BuiltInPerturbation::CropShift(CropShift::default()),
         };
         View::from(perturbation)
     }
 }
 
-fn score(asked: &Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Result<Scores, TrainError> {
-    let (model, vocabulary) = (&asked.model, Vocabulary::plain(CHUNK));
-    let batch = |prompt: PromptTokens, features| {
-        TokenBatch::new(vec![TokenGroup { prompt: Some(prompt), responses: vec![ids.clone()] }], features)
+fn score(asked: Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Result<Scores, TrainError> {
+    let Asked { model, processor, prompt, images, patches, features } = asked;
+    let text = |&id: &u32| processor.tokenizer.decode(&[id], false);
+    let tokens = ids.iter().map(text).collect::<Result<_, _>>()?;
+    let task = Task { prompt, images, patches, truth: Truth { answer: String::new() }, problem: String::new() };
+    let completion = Completion { tokens: ids.clone(), log_probs: Vec::new(), finish: Finish::Stop };
+    let (texts, verdicts) = (vec![String::new()], vec![Verdict::default()]);
+    let group = Group { task, features, completions: vec![completion], texts, verdicts };
+    let scorer = Scorer {
+        policy: &model,
+        reference: None,
+        metric: metric.map(|metric| metric as &dyn DependencyMetric),
+        vocabulary: &Vocabulary::plain(CHUNK),
+        processor: &processor.image,
+        tokens_per_micro_batch: usize::MAX,
+        seed,
     };
-    let states = |batch: &TokenBatch| {
-        let places: Vec<i64> = batch.predicting_places().into_iter().flatten().flatten().map(|p| p as i64).collect();
-        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [ids.len()]), &model.device());
-        model.hidden(batch, None).select(0, places)
-    };
-    let sampled: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
-    let sampled = Tensor::<1, Int>::from_data(TensorData::new(sampled, [ids.len()]), &model.device());
-    let host = |x: &Tensor<1>| x.to_data().iter::<f32>().collect::<Vec<f32>>();
+    let scored = scorer.score_besides(vec![group], &[&SampledK3::default(), &ForwardKl::default()])?;
 
-    let clean = states(&batch(asked.prompt.clone(), asked.features.clone())?);
-    let own = vocabulary.score(model, &clean, &sampled);
-    let (mut contrasts, mut divergences) = (Vec::new(), Vec::new());
+    let host = |values: &Tensor<1>| values.to_data().iter::<f32>().collect::<Vec<f32>>();
     let named = metric.map_or(&[] as &[Contrast], |metric| metric.contrasts());
-    for (index, contrast) in named.iter().enumerate() {
-        let view = match contrast.view {
-            View::Clean => batch(asked.prompt.clone(), asked.features.clone())?,
-            View::Blind => batch(asked.prompt.clone().blinded(), asked.features.clone())?,
-            View::Perturbed(PerturbedImage { perturbation, .. }) => {
-                let mut random = ChaCha8Rng::seed_from_u64(seed);
-                random.set_stream(index as u64);
-                let patches = asked
-                    .images
-                    .iter()
-                    .map(|image| asked.processor.image.patches(&perturbation.apply(image, &mut random)));
-                let patches: Vec<ImagePatches> = patches.collect::<Result<_, _>>()?;
-                batch(asked.prompt.clone(), model.image_features(&patches.iter().collect::<Vec<_>>()))?
-            }
-        };
-        let (k3, kl) = (SampledK3::default(), ForwardKl::default());
-        let wanted: [&dyn Divergence; 3] = [&k3, &kl, &contrast.divergence];
-        let compared = vocabulary.contrast(model, &clean, &states(&view), &sampled, &wanted);
-        contrasts.push(ContrastValues {
-            name: contrast.name.clone(),
-            log_probs: host(&compared.log_probs),
-            k3: host(&compared.divergences[0]),
-            kl: host(&compared.divergences[1]),
-        });
-        divergences.push(compared.divergences[2].clone().unsqueeze::<2>());
-    }
-    let dependency = match metric {
-        Some(metric) => {
-            let response = Tensor::<2>::ones([1, ids.len()], &model.device()).bool();
-            metric.score(&divergences, &response)?.into_data().iter::<f32>().collect()
-        }
-        None => Vec::new(),
-    };
-    let text = |&id: &u32| asked.processor.tokenizer.decode(&[id], false);
+    let contrasts = named.iter().zip(&scored.contrasts).map(|(contrast, scores)| ContrastValues {
+        name: contrast.name.clone(),
+        log_probs: host(&scores.log_probs),
+        k3: host(&scores.divergences[1]),
+        kl: host(&scores.divergences[2]),
+    });
     Ok(Scores {
-        tokens: ids.iter().map(text).collect::<Result<_, _>>()?,
-        log_probs: host(&own.log_probs),
-        entropy: host(&own.entropy),
-        contrasts,
-        dependency,
         ids,
+        tokens,
+        log_probs: host(&scored.clean.log_probs),
+        entropy: host(&scored.clean.entropy),
+        contrasts: contrasts.collect(),
+        dependency: scored.dependency.as_ref().map_or_else(Vec::new, host),
     })
 }
 

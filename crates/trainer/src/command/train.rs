@@ -7,7 +7,7 @@ use clap::Args;
 use dataset::read_json_lines;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
-use trainer::{Console, Evaluation, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::{Console, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
 
 use super::print;
 
@@ -79,7 +79,7 @@ fn train(mut trainer: Trainer) -> Result<(), TrainError> {
         vec![Box::new(MetricsFile::open(&output)?), Box::<Console>::default()];
     let last = trainer.run(&mut observers)?;
     if let Some(evaluation) = last {
-        print(&format!("held-out accuracy: {}", percent(&evaluation)))?;
+        print(&format!("held-out accuracy: {evaluation}"))?;
     }
     print(&format!("checkpoints: {}", output.join("checkpoints").display()))?;
     Ok(())
@@ -93,11 +93,12 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     bar.finish_and_clear();
     let warm = clock.elapsed();
     let held_out = config.data.held_out.clone().unwrap_or_default();
-    let (recipe, steps) = (config.recipe.clone(), config.schedule.steps);
+    let steps = config.schedule.steps;
     let mut trainer = Trainer::start(config)?;
+    let recipe = trainer.algorithm.recipe.to_string();
     let problems = read_json_lines(&held_out)?;
     let before = trainer.validate(&problems, |_| {})?;
-    tracing::info!("held-out accuracy after the warm-up: {}", percent(&before));
+    tracing::info!("held-out accuracy after the warm-up: {before}");
 
     let mut observers: Vec<Box<dyn TrainObserver>> =
         vec![Box::new(MetricsFile::open(output)?), Box::<Console>::default()];
@@ -107,8 +108,8 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     };
     let error = before.standard_error.hypot(after.standard_error);
     let gain = after.accuracy - before.accuracy;
-    print(&format!("held-out accuracy after the warm-up:      {}", percent(&before)))?;
-    print(&format!("held-out accuracy after {steps} steps of {recipe}: {}", percent(&after)))?;
+    print(&format!("held-out accuracy after the warm-up:      {before}"))?;
+    print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;
     print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)))?;
     print(&format!("time: {:.0} s, of which {:.0} s warm-up", clock.elapsed().as_secs_f64(), warm.as_secs_f64()))?;
     print(&format!("checkpoint: {}", trainer::newest(output)?.display()))?;
@@ -127,21 +128,11 @@ fn show(bar: &mut ProgressBar, progress: &Progress) {
         Progress::WarmUp(progress) => {
             bar.set_position(progress.step as u64);
             bar.set_message(format!("loss {:.3}", progress.loss));
-            if let Some(checked) = progress.checked {
+            if let Some(checked) = &progress.checked {
                 bar.suspend(|| {
-                    tracing::info!(
-                        "warm-up step {}: loss {:.3}, accuracy {}",
-                        progress.step,
-                        progress.loss,
-                        percent(&checked)
-                    );
+                    tracing::info!("warm-up step {}: loss {:.3}, accuracy {}", progress.step, progress.loss, checked);
                 });
             }
         }
     }
-}
-
-fn percent(evaluation: &Evaluation) -> String {
-    let Evaluation { accuracy, standard_error, problems, samples, .. } = evaluation;
-    format!("{:.1} % ± {:.1} ({problems} problems × {samples})", 100.0 * accuracy, 100.0 * standard_error)
 }

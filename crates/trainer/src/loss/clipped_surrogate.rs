@@ -1,5 +1,6 @@
 //! The clipped surrogate of PPO with an asymmetric range and an optional second clip for negative advantages.
 
+use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::{LossInput, PolicyLoss, TokenLoss};
@@ -53,6 +54,18 @@ impl ClipRange {
     pub(crate) const fn known(low: f64, high: f64) -> Self {
         Self { low, high }
     }
+
+    /// How far below 1 the ratio may be.
+    #[must_use]
+    pub const fn low(self) -> f64 {
+        self.low
+    }
+
+    /// How far above 1 the ratio may be.
+    #[must_use]
+    pub const fn high(self) -> f64 {
+        self.high
+    }
 }
 
 /// `max(−A r, −A clip(r))`, and where `A < 0` at most `−A · dual`.
@@ -75,18 +88,21 @@ impl PolicyLoss for ClippedSurrogate {
     fn per_token(&self, input: &LossInput) -> TokenLoss {
         let log_ratio = input.log_probs.clone() - input.old_log_probs.clone();
         let blame = input.advantage.clone().neg();
-        let (floor, ceiling) = ((1.0 - self.clip.low).ln(), (1.0 + self.clip.high).ln());
-        let ratio = log_ratio.clone().clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp();
-        let clipped = log_ratio.clamp(floor, ceiling).exp();
-        let (free, bound) = (blame.clone() * ratio, blame.clone() * clipped);
-        let clipped_high = bound.clone().greater(free.clone());
-        let loss = free.mask_where(clipped_high.clone(), bound);
+        let (loss, clipped_high) = pessimistic(self.clip, log_ratio, &blame);
         let Some(dual) = self.dual else {
-            let clipped_low = clipped_high.clone().bool_and(clipped_high.clone().bool_not());
-            return TokenLoss { loss, clipped_high, clipped_low };
+            return TokenLoss { loss, clipped_low: clipped_high.zeros_like(), clipped_high };
         };
         let limit = blame.clone() * dual;
         let clipped_low = blame.greater_scalar(0.0).bool_and(loss.clone().greater(limit.clone()));
         TokenLoss { loss: loss.mask_where(clipped_low.clone(), limit), clipped_high, clipped_low }
     }
+}
+
+/// `max(−A r, −A clip(r))` from the log-ratio and `−A`, and where the second is the larger.
+pub(super) fn pessimistic(clip: ClipRange, log_ratio: Tensor<2>, blame: &Tensor<2>) -> (Tensor<2>, Tensor<2, Bool>) {
+    let ratio = log_ratio.clone().clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp();
+    let clipped = log_ratio.clamp((1.0 - clip.low).ln(), (1.0 + clip.high).ln()).exp();
+    let (free, bound) = (blame.clone() * ratio, blame.clone() * clipped);
+    let is_clipped = bound.clone().greater(free.clone());
+    (free.mask_where(is_clipped.clone(), bound), is_clipped)
 }

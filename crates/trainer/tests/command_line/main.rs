@@ -1,7 +1,9 @@
 //! The program as people and scripts run it: files and standard input in, JSON out, exit status and messages on mistakes.
 
 mod credit;
+mod credit_golden;
 mod generate;
 mod program;
+mod recipe;
 mod score;
 mod train;

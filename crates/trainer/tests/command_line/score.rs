@@ -84,7 +84,20 @@ fn assert_close(what: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
 fn every_view_is_compared_with() {
     let (ids, log_probs, entropy, vocabulary) = expected();
     let mut seen = Vec::new();
-    for view in [None, Some("blind"), Some("blackout"), Some("grey"), Some("noise"), Some("blur")] {
+    for view in [
+        None,
+        Some("blind"),
+        Some("blackout"),
+        Some("grey"),
+        Some("noise"),
+        Some("blur"),
+        Some("diffusion"),
+        Some("mild-noise"),
+        Some("mild-blur"),
+        Some("jitter"),
+        Some("rescale"),
+        Some("shift"),
+    ] {
         let view_arguments = view.map_or_else(Vec::new, |name| vec!["--contrast", name]);
         let scores = json(score("vppo", &[&["--json"], view_arguments.as_slice()].concat()));
         assert_eq!(numbers(&scores["ids"]), ids.iter().map(|&id| f64::from(id)).collect::<Vec<_>>());
@@ -155,7 +168,7 @@ fn a_seed_stands_for_a_view() {
 
 #[test]
 fn mistakes_are_explained() {
-    score("vpo", &[]).fails_with("grpo, dapo, vppo");
+    score("vpo", &[]).fails_with("grpo, dr-grpo, dapo");
     let ended = score("vppo", &["--contrast", "fog"]);
     assert!(!ended.success && ended.errors.contains("blackout"), "{ended:?}");
     let missing = ["score", "--model", "/no/such/model", "--prompt", "x", "--response", "y", "--recipe", "vppo"];

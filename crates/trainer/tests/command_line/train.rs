@@ -2,7 +2,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use dataset::shapes::{self, ShapesConfig};
-use trainer::{Recipe, vppo};
+use trainer::{Recipe, pgpo, prpo, vppo};
 
 use crate::program::{Ended, device_name, sightline};
 
@@ -63,6 +63,29 @@ fn another_process_goes_on_where_one_ended() {
     assert_eq!(steps, 3, "{metrics}");
 }
 
+/// A recipe of one's own takes the same step from a JSON and from a TOML file, and its caveat stands where its name does.
+#[test]
+fn recipes_of_ones_own_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = configuration(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let caveat = Some("mine alone".to_owned());
+    let recipe = Recipe { name: "own".to_owned(), caveat, accuracy_band: None, shapers: pgpo().shapers, ..prpo() };
+    let mut weights = Vec::new();
+    for (form, text) in [("json", recipe.to_json()), ("toml", recipe.to_toml())] {
+        std::fs::write(path(&format!("own.{form}")), text.expect("finite numbers")).expect("a writable folder");
+        let (own, output, device) = (path(&format!("own.{form}")), path(form), device_name());
+        let arguments = ["train", "--config", &config, "--recipe", &own, "--output", &output, "--device", &device];
+        let ended = sightline(&[&arguments[..], &["schedule.steps=1"]].concat(), "");
+        assert!(ended.success && ended.errors.contains("recipe: own (mine alone)"), "{}", ended.errors);
+        let checkpoint = path(&format!("{form}/checkpoints/step-1/model.safetensors"));
+        weights.push(std::fs::read(checkpoint).expect("a checkpoint"));
+        let kept = sightline(&["recipe", "show", &path(&format!("{form}/recipe.json"))], "").output();
+        assert_eq!(kept.trim_end(), recipe.to_json().expect("finite numbers"));
+    }
+    assert!(weights[0] == weights[1], "the same weights, bit for bit");
+}
+
 #[test]
 fn mistakes_are_explained() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -83,5 +106,5 @@ fn mistakes_are_explained() {
     let config = config.display().to_string();
     sightline(&["train", "--config", &config, "update.learning_rat=1"], "").fails_with("learning_rat");
     sightline(&["train", "--config", &config, "rollout.responses=0"], "").fails_with("rollout.responses is 0");
-    sightline(&["train", "--config", &config, "--recipe", "vpo"], "").fails_with("grpo, dapo, vppo");
+    sightline(&["train", "--config", &config, "--recipe", "vpo"], "").fails_with("grpo, dr-grpo, dapo");
 }

@@ -1,13 +1,12 @@
 //! Recorded outputs of an independent float64 implementation (`tests/fixtures/scripts/make_loss_and_credit_cases.py`), made
 //! with garbage in the padding.
 
-use advantage::{Credit, CreditShaper};
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use dependency::{Divergence, SampledK3};
+use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 use trainer::{ClipRange, ClippedSurrogate, KlEstimator, Objective, Reduction, ReferenceKl, vppo};
 
-use crate::table::{Batch, filled};
+use crate::oracle::{assert_close, assert_tables_close, list, number, shaped, table};
+use crate::table::{Batch, MAX_NEW_TOKENS, part};
 
 const GOLDEN: &str = include_str!("../../../../tests/fixtures/loss/golden.json");
 
@@ -19,18 +18,6 @@ fn for_each_case(function: &str, least: usize, check: impl Fn(&str, &Value)) {
     for (index, case) in cases.iter().enumerate() {
         check(&format!("{function} {index}"), case);
     }
-}
-
-fn number(value: &Value) -> f64 {
-    match value {
-        Value::String(word) => word.parse().expect("nan, inf or -inf"),
-        number => number.as_f64().expect("a number"),
-    }
-}
-
-fn table(value: &Value) -> Vec<Vec<f64>> {
-    let row = |row: &Value| row.as_array().expect("a row").iter().map(number).collect();
-    value.as_array().expect("a table").iter().map(row).collect()
 }
 
 fn reduction(case: &Value) -> Reduction {
@@ -49,46 +36,17 @@ fn lengths(case: &Value) -> (Vec<usize>, usize) {
 /// A case's log-probabilities, and NaN or silence for what it has not.
 fn batch(case: &Value) -> Batch {
     let (lengths, width) = lengths(case);
-    let log_probs = table(&case["logp"]);
-    let rows = lengths.len();
-    let (nothing, zeros) = (filled(rows, width, f64::NAN), filled(rows, width, 0.0));
-    Batch {
-        lengths,
-        width,
-        old: log_probs.clone(),
-        log_probs,
-        reference: nothing,
-        advantage: zeros.clone(),
-        gate: zeros,
-    }
+    Batch::of(lengths, width, table(&case["logp"]))
 }
 
 /// An objective without any term but the surrogate.
 fn silent(reduction: Reduction) -> Objective {
-    Objective { reduction, entropy_penalty: 0.0, reference_kl: None }
+    Objective { reduction, ..Objective::default() }
 }
 
 /// The surrogate of DAPO without the second bound.
 fn plain_surrogate() -> ClippedSurrogate {
     ClippedSurrogate { clip: ClipRange::new(0.2, 0.28).expect("a valid range"), dual: None }
-}
-
-/// The tolerance of an f32 implementation: 2e-5 relative, 2e-6 absolute.
-#[track_caller]
-fn assert_close(what: &str, found: f64, expected: f64) {
-    let allowed = 2e-6 + 2e-5 * expected.abs();
-    assert!((found - expected).abs() <= allowed, "{what}: {found} but expected {expected}");
-}
-
-#[track_caller]
-fn assert_tables_close(what: &str, found: &[Vec<f64>], expected: &[Vec<f64>]) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
-        assert_eq!(found.len(), expected.len(), "{what}");
-        for (token, (found, expected)) in found.iter().zip(expected).enumerate() {
-            assert_close(&format!("{what}, row {row}, token {token}"), *found, *expected);
-        }
-    }
 }
 
 #[test]
@@ -101,12 +59,12 @@ fn clipped_surrogate() {
         let batch = Batch { old: tables.0, advantage: tables.1, gate: tables.2, ..batch(case) };
         let ours = batch.evaluate(&surrogate, &objective);
         assert_close(name, ours.total, number(&case["loss"]));
-        assert_close(name, ours.parts[0], number(&case["loss"]));
+        assert_close(name, ours.parts[part::SURROGATE], number(&case["loss"]));
         assert_tables_close(name, &ours.gradient, &table(&case["dlogp"]));
-        if objective.reduction == Reduction::TokenMean {
-            for (part, key) in [(3, "clip_frac_high"), (4, "clip_frac_low"), (5, "approx_kl")] {
-                assert_close(&format!("{name}: {key}"), ours.parts[part], number(&case[key]));
-            }
+        for (place, key) in
+            [(part::CLIPPED_HIGH, "clip_frac_high"), (part::CLIPPED_LOW, "clip_frac_low"), (part::DRIFT, "approx_kl")]
+        {
+            assert_close(&format!("{name}: {key}"), ours.parts[place], number(&case[key]));
         }
     });
 }
@@ -125,7 +83,7 @@ fn reference_kl() {
         let ours =
             Batch { reference: table(&case["ref_logp"]), ..batch(case) }.evaluate(&plain_surrogate(), &objective);
         assert_close(name, ours.total, number(&case["value"]));
-        assert_close(name, ours.parts[2], number(&case["value"]));
+        assert_close(name, ours.parts[part::REFERENCE], number(&case["value"]));
         assert_tables_close(name, &ours.gradient, &table(&case["dlogp"]));
     });
 }
@@ -136,7 +94,7 @@ fn entropy_proxy() {
         let ours =
             batch(case).evaluate(&plain_surrogate(), &Objective { entropy_penalty: 1.0, ..silent(reduction(case)) });
         assert_close(name, ours.total, number(&case["value"]));
-        assert_close(name, ours.parts[1], number(&case["value"]));
+        assert_close(name, ours.parts[part::PROXY], number(&case["value"]));
         assert_tables_close(name, &ours.gradient, &table(&case["dlogp"]));
     });
 }
@@ -145,9 +103,11 @@ fn entropy_proxy() {
 fn reductions() {
     for_each_case("aggregate", 8, |name, case| {
         let (lengths, _) = lengths(case);
-        let weights = reduction(case).weights(&lengths);
         let rows = table(&case["x"]);
-        let sum = |row: usize| f64::from(weights[row]) * rows[row][..lengths[row]].iter().sum::<f64>();
+        let gate = Tensor::<2>::ones([lengths.len(), rows[0].len()], &Device::default());
+        let weights = reduction(case).weights(&lengths, &gate, MAX_NEW_TOKENS).regularizer;
+        let weights: Vec<f64> = weights.into_data().iter::<f64>().collect();
+        let sum = |row: usize| weights[row] * rows[row][..lengths[row]].iter().sum::<f64>();
         assert_close(name, (0..lengths.len()).map(sum).sum(), number(&case["value"]));
     });
 }
@@ -156,52 +116,14 @@ fn reductions() {
 /// penalty.
 #[test]
 fn vppo_as_a_whole() {
-    let device = Device::default();
     let recipe = vppo();
     for_each_case("vppo_loss", 3, |name, case| {
         let batch = Batch { old: table(&case["old_logp"]), ..batch(case) };
-        let advantages: Vec<f64> = case["adv"].as_array().expect("a list").iter().map(number).collect();
-        let credit = credit(&batch, &table(&case["corrupt_logp"]), &advantages, &recipe.shapers, &device);
-        let host = |x: Tensor<2>| -> Vec<Vec<f64>> {
-            x.into_data().iter::<f64>().collect::<Vec<_>>().chunks(batch.width).map(<[f64]>::to_vec).collect()
-        };
-        let batch = Batch { advantage: host(credit.advantage), gate: host(credit.gate), ..batch.clone() };
-        let ours = batch.evaluate(&recipe.loss, &recipe.objective);
+        let advantage = list(&case["adv"]).into_iter().map(|advantage| vec![advantage; batch.width]).collect();
+        let batch = Batch { advantage, ..batch };
+        let (shaped, _) = shaped(&batch, &table(&case["corrupt_logp"]), &recipe.shapers);
+        let ours = shaped.evaluate(&recipe.loss, &recipe.objective);
         assert_close(name, ours.total, number(&case["loss"]));
         assert_tables_close(name, &ours.gradient, &table(&case["dlogp"]));
     });
-}
-
-/// Shapes given advantages by the sampled-k3 dependency between two log-probabilities.
-fn credit(
-    batch: &Batch,
-    corrupt: &[Vec<f64>],
-    advantages: &[f64],
-    shapers: &[advantage::Shaper],
-    device: &Device,
-) -> Credit {
-    let (rows, width) = (batch.lengths.len(), batch.width);
-    // Two outcomes, the sampled one first, make logits whose log-probabilities are the given ones.
-    let logits = |table: &[Vec<f64>]| {
-        let other = |p: f64| if p.is_finite() && p < 0.0 { (-p.exp()).ln_1p() } else { 0.0 };
-        let values: Vec<f32> = table.iter().flatten().flat_map(|&p| [p as f32, other(p) as f32]).collect();
-        Tensor::<2>::from_data(TensorData::new(values, [rows * width, 2]), device)
-    };
-    let sampled = Tensor::<1, Int>::zeros([rows * width], device);
-    let dependency =
-        SampledK3::default().per_token(logits(&batch.old), logits(corrupt), sampled).reshape([rows, width]);
-    let flags: Vec<bool> = batch.lengths.iter().flat_map(|&length| (0..width).map(move |t| t < length)).collect();
-    let response = Tensor::<2, Bool>::from_data(TensorData::new(flags, [rows, width]), device);
-    let evidence = advantage::Evidence::new(
-        Tensor::zeros([rows], device),
-        advantage::Groups::new(vec![rows]).expect("a group"),
-        response.clone(),
-    )
-    .and_then(|evidence| evidence.with_dependency(dependency))
-    .expect("evidence that fits");
-    let spread: Vec<f32> = advantages.iter().flat_map(|&a| std::iter::repeat_n(a as f32, width)).collect();
-    let padding = response.clone().bool_not();
-    let given = Tensor::<2>::from_data(TensorData::new(spread, [rows, width]), device).mask_fill(padding, 0.0);
-    let open = Credit { advantage: given, gate: response.float() };
-    shapers.iter().fold(open, |credit, shaper| shaper.shape(&evidence, credit).expect("a dependency was measured"))
 }

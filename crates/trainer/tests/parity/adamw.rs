@@ -9,15 +9,16 @@ use burn_pack::Reader;
 use trainer::{Algorithm, Objective, UpdateConfig, Updater, Vocabulary, dapo};
 use vlm_model::QwenVl;
 
-use crate::fixtures::{Batch, ByName, Recorded, assert_close, notes, number, relative_difference, updater};
+use crate::fixtures::{Batch, ByName, Recorded, assert_close, lesson, notes, number, relative_difference, updater};
 
 /// Three steps on the mean negative log-likelihood: the objective's likelihood term alone, with every gate closed.
 ///
 /// Parameters are compared by the relative difference of their values (1e-4) and, more sharply, of the way they went (5e-4).
 /// Adam divides each element's gradient by its own size, so an element whose gradient is no larger than its rounding error
 /// may go anywhere. A bias of the keys moves all of a query's scores nearly alike and has hardly a gradient, hence 1e-2 for it.
-/// Moments are sums of gradients and differ as they do; burn computes 1 − 0.999 in f32, which is off by 4.7e-5, hence 2e-4 for
-/// the second. Losses follow the parameters: 1e-4, relative.
+/// Moments are sums of gradients, of which the later ones are taken where the parameters have come to, so the first differs as
+/// the way does and the second, a sum of squares, by twice that: 5e-4 and 1e-3, of which processors whose vectors are of another
+/// width use 1.4e-4. burn computes 1 − 0.999 in f32, which is off by 4.7e-5. Losses follow the parameters: 1e-4, relative.
 #[test]
 fn three_steps_agree() {
     let (batch, recorded, notes) = (Batch::load(), Recorded::open("adamw"), notes("adamw"));
@@ -29,12 +30,12 @@ fn three_steps_agree() {
     let algorithm = Algorithm { objective, ..dapo().build() };
     let mut updater = updater(UpdateConfig { learning_rate: number(&notes["lr"]), ..UpdateConfig::default() }, 200);
     let vocabulary = Vocabulary::plain(64);
+    let lesson = lesson(&scored, &credit, &algorithm, &vocabulary);
     let start = ByName::parameters(&batch.policy);
 
     let mut policy = batch.policy.clone();
     for (index, expected) in notes["steps"].as_array().expect("a list").iter().enumerate() {
-        let (next, report) =
-            updater.step(policy, &scored, &credit, &algorithm, &vocabulary, 1e-3).expect("the batch fits together");
+        let (next, report) = updater.step(policy, &lesson, 1e-3).expect("the batch fits together");
         policy = next;
         assert_eq!((report.policy_loss, report.skipped), (0.0, false), "every gate is closed");
         let (loss, norm) = (number(&expected["loss_before"]), number(&expected["global_norm_before_clip"]));
@@ -43,8 +44,7 @@ fn three_steps_agree() {
         assert_close(&what, &[report.gradient_norm / norm], &[1.0], 1e-4);
         compare_parameters(&recorded, &format!("step{}/", index + 1), &start, &ByName::parameters(&policy));
     }
-    let (_, report) =
-        updater.gradients(&policy, &scored, &credit, &algorithm, &vocabulary).expect("the batch fits together");
+    let (_, report) = updater.gradients(&policy, &lesson).expect("the batch fits together");
     let loss = number(&notes["loss_after_3"]);
     assert_close("loss after step 3", &[report.entropy_proxy], &[loss], 1e-4 * loss);
     compare_moments(&recorded, &updater, &policy);
@@ -69,7 +69,7 @@ fn compare_parameters(
 
 fn compare_moments(recorded: &Recorded, updater: &Updater, policy: &QwenVl) {
     let ids = Ids::of(policy);
-    for (moment, prefix, tolerance) in [("moment_1", "exp_avg/", 1e-4), ("moment_2", "exp_avg_sq/", 2e-4)] {
+    for (moment, prefix, tolerance) in [("moment_1", "exp_avg/", 5e-4), ("moment_2", "exp_avg_sq/", 1e-3)] {
         let mut compared = 0;
         for (name, theirs) in recorded.under(prefix) {
             // Opened anew for every tensor, as a reader gives its tensors away.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use advantage::Credit;
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -10,7 +11,7 @@ use reward::{Truth, Verdict};
 use rollout::{Completion, Finish};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
-use trainer::{Group, Ragged, Scored, Task, TokenScores, UpdateConfig, Updater};
+use trainer::{Algorithm, Group, Lesson, Ragged, Scored, Task, TokenScores, UpdateConfig, Updater, Vocabulary};
 use vlm_model::image_input::{ImagePatches, PatchGrid};
 use vlm_model::{PromptTokens, QwenVl};
 
@@ -149,6 +150,16 @@ fn group(recorded: &Recorded, first: usize, policy: &QwenVl) -> Group {
         texts: vec![String::new(); 4],
         verdicts: rows.map(verdict).collect(),
     }
+}
+
+/// A lesson whose objective reads nothing of a reference policy's distributions.
+pub(crate) const fn lesson<'a>(
+    batch: &'a Scored,
+    credit: &'a Credit,
+    algorithm: &'a Algorithm,
+    vocabulary: &'a Vocabulary,
+) -> Lesson<'a> {
+    Lesson { batch, credit, algorithm, vocabulary, reference: None, max_new_tokens: 24 }
 }
 
 /// An updater that cuts the batch into passes of the given size.

@@ -1,27 +1,23 @@
 //! The clipped surrogate with its reductions, and the reference KL.
 
 use advantage::{Credit, Estimator, Grpo};
-use burn::optim::GradientsParams;
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor, TensorData};
 use trainer::{
     Algorithm, ClipRange, ClippedSurrogate, KlEstimator, Objective, Reduction, ReferenceKl, UpdateConfig, Vocabulary,
     grpo,
 };
-use vlm_model::{TokenBatch, TokenGroup};
 
-use crate::fixtures::{Batch, ByName, Recorded, assert_close, assert_gradients, norm, notes, number, updater};
+use crate::fixtures::{Batch, ByName, Recorded, assert_close, assert_gradients, lesson, norm, notes, number, updater};
 
 fn surrogate(high: f64, dual: Option<f64>, reduction: Reduction) -> Algorithm {
     let clip = ClipRange::new(0.2, high).expect("a valid range");
-    let objective = Objective { reduction, entropy_penalty: 0.0, reference_kl: None };
+    let objective = Objective { reduction, ..Objective::default() };
     Algorithm { loss: Box::new(ClippedSurrogate { clip, dual }), objective, ..grpo().build() }
 }
 
 /// Group-normalized advantages, which the recording has too.
 fn credit(batch: &Batch) -> Credit {
     let scored = batch.scored("old_logprobs", None);
-    let evidence = scored.evidence().expect("no empty group");
+    let evidence = scored.evidence(None).expect("no empty group");
     let credit = advantage::assign(&Estimator::Grpo(Grpo::default()), &[], &evidence).expect("two groups of four");
     let first_tokens: Vec<f64> = credit.advantage.clone().narrow(1, 0, 1).into_data().iter::<f64>().collect();
     let recorded = batch.recorded.values("advantages/grpo_std_ddof1_eps1e-6");
@@ -45,7 +41,7 @@ fn clipped_surrogates_agree() {
     for (name, algorithm, tokens, has_gradients) in cases {
         let updater = updater(UpdateConfig::default(), tokens);
         let (gradients, report) = updater
-            .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(50))
+            .gradients(&batch.policy, &lesson(&scored, &credit, &algorithm, &Vocabulary::plain(50)))
             .expect("the batch fits together");
         let expected = &losses["losses"][name];
         assert_close(&format!("{name}: loss"), &[report.policy_loss], &[number(&expected["loss"])], 1e-5);
@@ -75,7 +71,7 @@ fn the_global_norm_is_clipped() {
     let algorithm = surrogate(0.2, Some(3.0), Reduction::TokenMean);
     let clipped = |limit: f64| {
         let (gradients, _) = updater(UpdateConfig::default(), usize::MAX)
-            .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(1024))
+            .gradients(&batch.policy, &lesson(&scored, &credit, &algorithm, &Vocabulary::plain(1024)))
             .expect("the batch fits together");
         gradients.clip(&batch.policy, limit)
     };
@@ -91,8 +87,7 @@ fn the_global_norm_is_clipped() {
     }
 }
 
-/// Surrogate plus 0.01 · k3 − 0.001 · entropy. The entropy of the whole distribution is no part of our objective, so its
-/// gradient is taken here by plain autodiff and added.
+/// Surrogate plus 0.01 · k3 − 0.001 · entropy of the whole distributions.
 #[test]
 fn reference_kl_agrees() {
     let batch = Batch::load();
@@ -106,9 +101,10 @@ fn reference_kl_agrees() {
         for (reduction, means) in [(Reduction::TokenMean, "kl_token_mean"), (Reduction::SequenceMean, "kl_seq_mean")] {
             let reference_kl = Some(ReferenceKl { estimator, coefficient: 0.01 });
             let plain = surrogate(0.2, Some(3.0), reduction);
-            let algorithm = Algorithm { objective: Objective { reference_kl, ..plain.objective }, ..plain };
+            let algorithm =
+                Algorithm { objective: Objective { reference_kl, entropy_bonus: 0.001, ..plain.objective }, ..plain };
             let (gradients, report) = updater(UpdateConfig::default(), 120)
-                .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(64))
+                .gradients(&batch.policy, &lesson(&scored, &credit, &algorithm, &Vocabulary::plain(64)))
                 .expect("the batch fits together");
             let value = number(&batch_notes[means][recorded]);
             assert_close(&format!("{means} {recorded}"), &[report.reference_kl], &[value], 1e-5);
@@ -116,30 +112,14 @@ fn reference_kl_agrees() {
                 continue;
             }
             let entropy = number(&batch_notes["entropy_token_mean"]);
-            let total = report.policy_loss + 0.01 * report.reference_kl - 0.001 * entropy;
+            assert_close("mean entropy", &[report.entropy], &[entropy], 1e-5);
+            let total = report.policy_loss + 0.01 * report.reference_kl - 0.001 * report.entropy;
             assert_close("loss with k3 and entropy", &[total], &[number(&expected["loss"])], 1e-5);
             let clipped = gradients.clip(&batch.policy, f64::INFINITY);
-            let mut ours = ByName::gradients(&batch.policy, &clipped.gradient);
-            for (name, values) in entropy_gradient(&batch) {
-                ours.get_mut(&name).expect("a gradient").iter_mut().zip(values).for_each(|(x, e)| *x -= 0.001 * e);
-            }
+            let global = number(&expected["grad_global_norm"]);
+            assert_close("k3 and entropy: gradient norm over all", &[clipped.norm / global], &[1.0], 1e-4);
+            let ours = ByName::gradients(&batch.policy, &clipped.gradient);
             assert_gradients("k3 and entropy", &ours, Recorded::open("grpo").under("grpo_token_kl3_entropy/"));
         }
     }
-}
-
-/// Gradient of the mean entropy of the predictions, by name.
-fn entropy_gradient(batch: &Batch) -> std::collections::BTreeMap<String, Vec<f64>> {
-    let policy = &batch.policy;
-    let images: Vec<_> = batch.groups.iter().flat_map(|group| &group.task.patches).collect();
-    let groups = batch.groups.iter().map(|group| TokenGroup {
-        prompt: Some(group.task.prompt.clone()),
-        responses: group.completions.iter().map(|completion| completion.tokens.clone()).collect(),
-    });
-    let tokens = TokenBatch::new(groups.collect(), policy.image_features(&images)).expect("a feature per placeholder");
-    let places: Vec<i64> = tokens.predicting_places().into_iter().flatten().flatten().map(|p| p as i64).collect();
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [batch.rows.tokens()]), &policy.device());
-    let scores = log_softmax(policy.logits(policy.hidden(&tokens, None).select(0, places)), 1);
-    let entropy = (scores.clone().exp() * scores).sum_dim(1).neg().mean();
-    ByName::gradients(policy, &GradientsParams::from_grads(entropy.backward(), policy))
 }

@@ -8,7 +8,9 @@ use trainer::{Algorithm, ContrastScores, Objective, UpdateConfig, Vocabulary, da
 use vlm_model::image_input::ImagePatches;
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
-use crate::fixtures::{Batch, ByName, GROUPS, Recorded, assert_close, assert_gradients, host, notes, number, updater};
+use crate::fixtures::{
+    Batch, ByName, GROUPS, Recorded, assert_close, assert_gradients, host, lesson, notes, number, updater,
+};
 
 /// Final hidden states the response tokens are predicted from, with these images in place of the prompts' own.
 fn states(policy: &QwenVl, batch: &Batch, images: &[ImagePatches]) -> Tensor<2> {
@@ -70,11 +72,11 @@ fn credit_loss_and_gradients_agree() {
         assert_close(&format!("{name}: mean dependency"), &means, theirs("sensitivity"), 3e-5);
 
         let scored = batch.scored("logprobs_t1.0", Some(dependency));
-        let evidence = scored.evidence().expect("no empty group");
+        let evidence = scored.evidence(None).expect("no empty group");
         let floor = Fraction::new(0.9).expect("a fraction");
         let shapers: [Box<dyn CreditShaper>; 2] = [
             Box::new(TrajectoryShaping { floor, ceiling: Ceiling::MeanOne }),
-            Box::new(TokenFilter { keep: Fraction::new(0.4).expect("a fraction") }),
+            Box::new(TokenFilter { keep: Fraction::new(0.4).expect("a fraction"), ..TokenFilter::default() }),
         ];
         let estimator = Estimator::Grpo(Grpo::default());
         let credit = advantage::assign(&estimator, &shapers, &evidence).expect("evidence with dependency");
@@ -85,7 +87,7 @@ fn credit_loss_and_gradients_agree() {
         let objective = Objective { entropy_penalty: 0.0, ..dapo().objective };
         let algorithm = Algorithm { objective, ..dapo().build() };
         let (gradients, report) = updater(UpdateConfig::default(), 110)
-            .gradients(&batch.policy, &scored, &credit, &algorithm, &Vocabulary::plain(23))
+            .gradients(&batch.policy, &lesson(&scored, &credit, &algorithm, &Vocabulary::plain(23)))
             .expect("the batch fits together");
         let expected = &notes[name];
         let loss = number(&expected["loss_on_policy_hi0.28"]);

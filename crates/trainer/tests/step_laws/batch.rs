@@ -12,7 +12,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use reward::Verdict;
 use rollout::{Completion, Finish};
-use trainer::{Algorithm, DataConfig, Group, Scored, Scorer, TokenScores, UpdateConfig, Vocabulary, vppo};
+use trainer::{Algorithm, DataConfig, Group, Lesson, Scored, Scorer, TokenScores, UpdateConfig, Vocabulary, vppo};
 use vlm_model::QwenVl;
 use vlm_model::image_input::ImagePatches;
 use vlm_model::processor::Processor;
@@ -80,8 +80,20 @@ impl Setting {
         Scored { clean: TokenScores { log_probs: log_probs + moved, entropy }, ..scored }
     }
 
+    /// What an optimizer step under the setting's recipe learns from.
+    pub(crate) const fn lesson<'a>(&'a self, batch: &'a Scored, credit: &'a Credit) -> Lesson<'a> {
+        Lesson {
+            batch,
+            credit,
+            algorithm: &self.algorithm,
+            vocabulary: &self.vocabulary,
+            reference: None,
+            max_new_tokens: 9,
+        }
+    }
+
     pub(crate) fn credit(&self, scored: &Scored) -> Credit {
-        let evidence = scored.evidence().expect("no empty group");
+        let evidence = scored.evidence(None).expect("no empty group");
         advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)
             .expect("dependency is measured")
     }

@@ -3,4 +3,6 @@
 
 mod batch;
 mod micro_batches;
+mod objectives;
 mod updates;
+mod views;

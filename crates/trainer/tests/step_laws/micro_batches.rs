@@ -89,16 +89,15 @@ fn updates_do_not_depend_on_the_micro_batch() {
     for freeze_vision in [false, true] {
         let update = UpdateConfig { freeze_vision, learning_rate: 1e-3, ..UpdateConfig::default() };
         let setting = Setting::new(&update);
-        let (batch, algorithm) = (setting.stale(), &setting.algorithm);
+        let batch = setting.stale();
         let credit = setting.credit(&batch);
         let run = |tokens_per_micro_batch: usize| {
             let mut updater = updater(&UpdateConfig { tokens_per_micro_batch, ..update });
-            let (sum, _) = updater
-                .gradients(&setting.policy, &batch, &credit, algorithm, &setting.vocabulary)
-                .expect("the batch fits together");
+            let (sum, _) =
+                updater.gradients(&setting.policy, &setting.lesson(&batch, &credit)).expect("the batch fits together");
             let gradient = by_name(&setting.policy, Some(&sum.clip(&setting.policy, f64::INFINITY).gradient));
             let (policy, report) = updater
-                .step(setting.policy.clone(), &batch, &credit, algorithm, &setting.vocabulary, update.learning_rate)
+                .step(setting.policy.clone(), &setting.lesson(&batch, &credit), update.learning_rate)
                 .expect("the batch fits together");
             (gradient, by_name(&policy, None), report)
         };

@@ -28,6 +28,10 @@ fn optimizer_batches_share_the_groups_out() {
     scored.clean.entropy = repeated(&scored.clean.entropy);
     scored.dependency = scored.dependency.as_ref().map(repeated);
     scored.reference = scored.reference.as_ref().map(repeated);
+    for contrast in &mut scored.contrasts {
+        contrast.log_probs = repeated(&contrast.log_probs);
+        contrast.divergences = contrast.divergences.iter().map(repeated).collect();
+    }
 
     for (count, expected) in [(1, vec![7]), (2, vec![3, 4]), (3, vec![2, 2, 3]), (7, vec![1; 7]), (9, vec![1; 7])] {
         let batches = scored.clone().optimizer_batches(count);
@@ -39,11 +43,19 @@ fn optimizer_batches_share_the_groups_out() {
         assert_eq!(batches.iter().flat_map(dependency).collect::<Vec<_>>(), dependency(&scored));
         let reference = |batch: &Scored| host(batch.reference.as_ref().expect("there is one"));
         assert_eq!(batches.iter().flat_map(reference).collect::<Vec<_>>(), reference(&scored));
+        let contrast = |batch: &Scored| {
+            let [contrast] = batch.contrasts.as_slice() else { panic!("one contrast") };
+            [host(&contrast.log_probs), host(&contrast.divergences[0])]
+        };
+        for kind in 0..2 {
+            let shares = batches.iter().flat_map(|batch| contrast(batch)[kind].clone()).collect::<Vec<_>>();
+            assert_eq!(shares, contrast(&scored)[kind]);
+        }
         assert_eq!(batches.iter().flat_map(|batch| batch.rows.lengths().to_vec()).collect::<Vec<_>>(), lengths);
         for batch in &batches {
             let rows = batch.rows.lengths().len();
             assert_eq!(batch.groups.iter().map(|group| group.completions.len()).sum::<usize>(), rows);
-            assert_eq!(batch.evidence().expect("no empty group").rewards().dims(), [rows]);
+            assert_eq!(batch.evidence(None).expect("no empty group").rewards().dims(), [rows]);
         }
     }
 }
@@ -56,7 +68,7 @@ fn a_frozen_vision_tower_stays() {
     let batch = setting.stale();
     let credit = setting.credit(&batch);
     let (policy, _) = updater(&update)
-        .step(setting.policy.clone(), &batch, &credit, &setting.algorithm, &setting.vocabulary, 1e-3)
+        .step(setting.policy.clone(), &setting.lesson(&batch, &credit), 1e-3)
         .expect("the batch fits together");
     let (before, after) = (bits(&setting.policy), bits(&policy));
     for (name, values) in &before {
@@ -81,8 +93,7 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
     let before = bits(&broken);
     assert_eq!(by_name(&broken, None).values().flatten().filter(|value| value.is_nan()).count(), 1);
     let mut updater = updater(&update);
-    let (broken, report) =
-        updater.step(broken, &batch, &credit, &setting.algorithm, &setting.vocabulary, 1e-3).expect("not an error");
+    let (broken, report) = updater.step(broken, &setting.lesson(&batch, &credit), 1e-3).expect("not an error");
     assert!(report.skipped && !report.gradient_norm.is_finite(), "{report:?}");
     assert_eq!(bits(&broken), before, "the policy is as it was");
     assert!(updater.optimizer.to_record().is_empty(), "the optimizer has seen nothing");
@@ -99,9 +110,7 @@ fn a_skipped_step_leaves_no_trace() {
     let run = |credits: &[&Credit]| {
         let mut updater = updater(&update);
         credits.iter().fold((setting.policy.clone(), Vec::new()), |(policy, mut skipped), credit| {
-            let (policy, report) = updater
-                .step(policy, &batch, credit, &setting.algorithm, &setting.vocabulary, 1e-3)
-                .expect("not an error");
+            let (policy, report) = updater.step(policy, &setting.lesson(&batch, credit), 1e-3).expect("not an error");
             skipped.push(report.skipped);
             (policy, skipped)
         })

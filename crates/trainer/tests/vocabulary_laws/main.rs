@@ -1,5 +1,7 @@
 //! The distribution over the vocabulary is the same in chunks of any size as at once.
 
+mod distributions;
+
 use std::sync::LazyLock;
 
 use burn::module::Module as _;
@@ -8,7 +10,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dependency::{Divergence, ForwardKl, JensenShannon, SampledK3};
 use proptest::prelude::*;
-use trainer::{Gradients, Vocabulary};
+use trainer::{Gradients, Positions as TokenPositions, Predictions, Vocabulary};
 use vlm_model::QwenVl;
 
 const WIDTH: usize = 128;
@@ -18,6 +20,12 @@ const VOCABULARY: u32 = 448;
 static MODEL: LazyLock<QwenVl> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a temporary folder");
     trainer::demo::untrained(folder.path(), 3, &Device::default().autodiff()).expect("a writable folder")
+});
+
+/// Another one, without autodiff when it is used.
+static REFERENCE: LazyLock<QwenVl> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    trainer::demo::untrained(folder.path(), 4, &Device::default().autodiff()).expect("a writable folder")
 });
 
 /// Some positions: two views' hidden states and the tokens that were sampled, none of which is excluded.
@@ -146,7 +154,9 @@ proptest! {
         let states = positions.states(&positions.clean);
         for chunk in 1..=positions.count() + 1 {
             let mut gradients = Gradients::default();
-            let ours = sampled(temperature, chunk).backward(model, &states, &positions.ids(), &upstream, &mut gradients);
+            let positions = TokenPositions { hidden: states.clone(), sampled: positions.ids(), entropy: false, reference: None };
+            let upstream = Predictions { log_probs: upstream.clone(), entropy: None, reference_divergence: None };
+            let ours = sampled(temperature, chunk).backward(model, &positions, &upstream, &mut gradients);
             assert_close("states", &host(&ours), &states_expected, 1e-5);
             let weight = gradients.clip(model, f64::INFINITY).gradient.get::<2>(projection).expect("a gradient");
             assert_close("projection", &host(&weight), &host(&weight_expected), 1e-5);

@@ -90,9 +90,29 @@ impl ImageProcessor {
     /// transformers, `Qwen2VLImageProcessor` on Pillow images; equal to it bit for bit. Its torchvision twin resamples
     /// in another order and differs by a level or two on photographs.
     pub fn patches(&self, image: &RgbImage) -> Result<ImagePatches, ModelError> {
-        let size = smart_resize(ImageSize::of(image), &self.limits)?;
-        let resized = resize_bicubic(image, size)?;
-        Ok(cut(&resized, &self.levels()))
+        self.patches_of_resized(&self.resized(image)?)
+    }
+
+    /// The first half of [`Self::patches`]: `image` in the size the model sees it in.
+    ///
+    /// # Errors
+    /// As [`smart_resize`].
+    pub fn resized(&self, image: &RgbImage) -> Result<RgbImage, ModelError> {
+        resize_bicubic(image, smart_resize(ImageSize::of(image), &self.limits)?)
+    }
+
+    /// The second half of [`Self::patches`]: normalizes an image that has been resized and cuts it into patches.
+    ///
+    /// # Errors
+    /// [`ModelError::EmptyImage`] without pixels, [`ModelError::UncutSize`] if a side is not a multiple of 28.
+    pub fn patches_of_resized(&self, resized: &RgbImage) -> Result<ImagePatches, ModelError> {
+        let size = ImageSize::of(resized);
+        size.require_nonempty()?;
+        let ImageSize { height, width } = size;
+        if !(height.is_multiple_of(PATCH_SIZE * MERGE_SIZE) && width.is_multiple_of(PATCH_SIZE * MERGE_SIZE)) {
+            return Err(ModelError::UncutSize { height, width });
+        }
+        Ok(cut(resized, &self.levels()))
     }
 
     /// Per channel, the normalized value of every byte.

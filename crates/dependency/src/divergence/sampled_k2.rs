@@ -1,0 +1,45 @@
+//! Half the square of a difference of log-probabilities.
+
+use burn::tensor::{FloatDType, Int, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::{Divergence, of_sampled, within};
+use crate::Positive;
+
+/// `d^2 / 2`, where `d` is the contrast's log-probability of the sampled token less the clean one's.
+///
+/// At least 0 and blind to the sign of `d`. A biased estimate of `KL(clean || contrast)`, but with little bias where the two
+/// predictions are close. Infinite where one of them gives the token probability 0, not a number where both do.
+///
+/// # Source
+/// J. Schulman, "Approximating KL Divergence" (2020), estimator k2; `mse` in the released VPPO code
+/// (`verl/trainer/core_algos.py`), which does not limit it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SampledK2 {
+    /// The result is at most this (nats); not limited if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Positive>,
+}
+
+impl Divergence for SampledK2 {
+    fn per_token(&self, clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> Tensor<1> {
+        let (clean, contrast) = of_sampled(clean, contrast, sampled);
+        self.between(clean, contrast)
+    }
+}
+
+impl SampledK2 {
+    /// The same from log-probabilities of the sampled tokens, where logits are not at hand.
+    ///
+    /// # Shapes
+    /// - `clean`, `contrast`: the same shape, any float dtype; reduced in f32
+    /// - returns that shape, f32
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    pub fn between<const D: usize>(&self, clean: Tensor<D>, contrast: Tensor<D>) -> Tensor<D> {
+        let difference = contrast.cast(FloatDType::F32) - clean.cast(FloatDType::F32);
+        within(difference.square() * 0.5, self.cap)
+    }
+}
