@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reward::{BoxedAnswer, SoftOverlong, Weight};
+use reward::{RewardConfig, SoftOverlong};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +31,8 @@ pub struct TrainConfig {
     #[serde(default)]
     pub rollout: RolloutConfig,
     /// How responses are judged; by default for accuracy alone, as VPPO does.
-    #[serde(default = "accuracy_alone")]
-    pub reward: BoxedAnswer,
+    #[serde(default)]
+    pub reward: RewardConfig,
     /// How the policy is updated.
     #[serde(default)]
     pub update: UpdateConfig,
@@ -130,10 +130,6 @@ fn default_recipe() -> String {
 
 fn default_device() -> String {
     "cpu".to_owned()
-}
-
-fn accuracy_alone() -> BoxedAnswer {
-    BoxedAnswer { format_weight: Weight::ZERO, ..BoxedAnswer::default() }
 }
 
 const fn default_prompt_tokens() -> usize {

@@ -103,8 +103,8 @@ pub fn evaluate(
         let tasks = batch.iter().map(task).collect::<Result<Vec<_>, _>>()?;
         let seed = derive(source.config.seed, Purpose::Validation, &[index as u64]);
         for group in source.answer(tasks, samples, seed)? {
-            right.push(group.verdicts.iter().filter(|verdict| verdict.accuracy >= 1.0).count());
-            sums.add(&group.verdicts);
+            right.push(group.verdicts.iter().filter(|verdict| verdict.is_right()).count());
+            sums.add(&group);
         }
         done(right.len());
     }

@@ -143,8 +143,9 @@ pub fn progress_bar(unit: &str, length: usize) -> ProgressBar {
 /// The figures of a step a person wants to see.
 fn line(report: &StepReport) -> String {
     let dependency = report.dependency.map_or_else(String::new, |dependency| format!("  dependency {dependency:.3}"));
+    let ungraded = if report.ungraded == 0 { String::new() } else { format!("  ungraded {}", report.ungraded) };
     format!(
-        "reward {:.3}  accuracy {:.1} %  length {:.1}{dependency}  groups {}/{}  gradient {:.2}  {:.0} tokens/s",
+        "reward {:.3}  accuracy {:.1} %  length {:.1}{dependency}  groups {}/{}{ungraded}  gradient {:.2}  {:.0} tokens/s",
         report.reward,
         100.0 * report.accuracy,
         report.response_length,
