@@ -1,8 +1,10 @@
 //! Problems in, judged groups of responses out.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
 use dataset::{Problem, Sampler};
-use reward::{Reward, Verdict};
+use reward::{Answer, Part, Reward, Ungraded, Verdict};
 use rollout::{Completion, Finish, NativeEngine, RolloutPrompt};
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
@@ -13,7 +15,7 @@ use crate::prepare::{Task, prepare};
 use crate::recipe::AccuracyBand;
 use crate::seeds::{Purpose, derive};
 
-/// A problem with its sampled and judged responses.
+/// A problem with its sampled and judged responses. Responses that could not be judged are not among them.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// The problem.
@@ -26,6 +28,8 @@ pub struct Group {
     pub texts: Vec<String>,
     /// What each response earned.
     pub verdicts: Vec<Verdict>,
+    /// Responses that were sampled besides and left ungraded.
+    pub ungraded: usize,
 }
 
 /// Where responses come from and who judges them.
@@ -47,21 +51,25 @@ pub struct Collected {
     pub groups: Vec<Group>,
     /// Groups sampled in all.
     pub sampled_groups: usize,
-    /// Sums over all sampled responses: reward, accuracy, format, and how many there are.
+    /// Groups dropped because too few of their responses could be judged for a comparison.
+    pub ungraded_groups: usize,
+    /// Sums over all sampled responses: reward, accuracy, parts, and how many there are.
     pub sampled: RewardSums,
 }
 
 /// Sums, so that means can be taken over any number of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RewardSums {
     /// Sum of rewards.
     pub overall: f64,
     /// Right responses.
     pub accuracy: f64,
-    /// Well-formed responses.
-    pub format: f64,
-    /// All responses.
+    /// Sum of each part by its name. A response that lacks a part adds nothing to it.
+    pub parts: BTreeMap<String, f64>,
+    /// All judged responses.
     pub count: usize,
+    /// Responses that could not be judged, which are in none of the above.
+    pub ungraded: usize,
 }
 
 impl Source<'_> {
@@ -84,7 +92,8 @@ impl Source<'_> {
     ) -> Result<Collected, TrainError> {
         let wanted = self.config.rollout.prompts_per_step;
         let rounds = if band.is_some() { self.config.rollout.max_rounds } else { 1 };
-        let mut collected = Collected { groups: Vec::new(), sampled_groups: 0, sampled: RewardSums::default() };
+        let sampled = RewardSums::default();
+        let mut collected = Collected { groups: Vec::new(), sampled_groups: 0, ungraded_groups: 0, sampled };
         for round in 0..rounds as u64 {
             let tasks: Vec<Task> = sampler
                 .next_batch(wanted)
@@ -94,11 +103,15 @@ impl Source<'_> {
             let seed = derive(self.config.seed, Purpose::Rollout, &[step, round]);
             let seeds: Vec<u64> =
                 (0..tasks.len() as u64).map(|index| derive(seed, Purpose::Rollout, &[index])).collect();
-            let answered = self.answer(tasks, self.config.rollout.responses, &seeds)?;
+            let mut answered = self.answer(tasks, self.config.rollout.responses, &seeds)?;
             for group in &answered {
-                collected.sampled.add(&group.verdicts);
-                collected.sampled_groups += 1;
+                collected.sampled.add(group);
             }
+            let sampled = answered.len();
+            // One response alone can be compared with nothing, unless that is what the run asks for.
+            answered.retain(|group| group.verdicts.len() >= self.config.rollout.responses.min(2));
+            collected.sampled_groups += sampled;
+            collected.ungraded_groups += sampled - answered.len();
             if admit(&mut collected.groups, answered, |group| &group.verdicts, band, wanted) {
                 break;
             }
@@ -106,11 +119,25 @@ impl Source<'_> {
         Ok(collected)
     }
 
-    /// Samples and judges responses to each task, each from the draws of its own one of `seeds`.
+    /// Samples responses to each task, from the draws of its own one of `seeds`, and judges all of them together. A group lacks the responses that could not be judged; it
+    /// may be left with none.
     ///
     /// # Errors
     /// If nothing can be sampled.
     pub fn answer(&self, tasks: Vec<Task>, responses: usize, seeds: &[u64]) -> Result<Vec<Group>, TrainError> {
+        Ok(self.respond(tasks, responses, seeds)?.into_iter().map(Answered::graded).collect())
+    }
+
+    /// As [`Self::answer`], with the responses that could not be judged.
+    ///
+    /// # Errors
+    /// If nothing can be sampled.
+    pub(crate) fn respond(
+        &self,
+        tasks: Vec<Task>,
+        responses: usize,
+        seeds: &[u64],
+    ) -> Result<Vec<Answered>, TrainError> {
         let policy = self.policy;
         let features = features_of(policy, &tasks);
         let prompts: Vec<RolloutPrompt> = tasks
@@ -127,31 +154,110 @@ impl Source<'_> {
         let rollout = &self.config.rollout;
         let engine = NativeEngine::new(policy, rollout.sampling.clone(), &[tokens.eos, tokens.bos], rollout.max_rows)?;
         let completions = engine.generate(&prompts, responses)?;
-        tasks
-            .into_iter()
-            .zip(features)
-            .zip(completions)
-            .map(|((task, features), c)| self.judge(task, features, c))
-            .collect()
+        let judged = self.judge(&tasks, &completions)?;
+        let groups = tasks.into_iter().zip(features).zip(completions.into_iter().zip(judged));
+        Ok(groups
+            .map(|((task, features), (completions, judged))| {
+                let responses = completions.into_iter().zip(judged).collect();
+                Answered { task, features, responses }
+            })
+            .collect())
     }
 
-    fn judge(
-        &self,
-        task: Task,
-        features: Option<Tensor<2>>,
-        completions: Vec<Completion>,
-    ) -> Result<Group, TrainError> {
+    /// Each response as text, and its verdict if it has one.
+    fn judge(&self, tasks: &[Task], completions: &[Vec<Completion>]) -> Result<Vec<Vec<Judged>>, TrainError> {
         let text = |completion: &Completion| self.processor.tokenizer.decode(&completion.tokens, true);
-        let texts: Vec<String> = completions.iter().map(text).collect::<Result<_, _>>()?;
+        let texts = |group: &Vec<Completion>| group.iter().map(text).collect::<Result<Vec<String>, _>>();
+        let texts: Vec<Vec<String>> = completions.iter().map(texts).collect::<Result<_, _>>()?;
         let rollout = &self.config.rollout;
-        let judged = |(completion, text): (&Completion, &String)| {
-            let truncated = completion.finish == Finish::Length && !rollout.judge_truncated;
-            let verdict = if truncated { Verdict::default() } else { self.reward.judge(text, &task.truth) };
-            let penalty = rollout.overlong_penalty.map_or(0.0, |penalty| penalty.penalty(completion.tokens.len()));
-            Verdict { overall: verdict.overall + penalty, ..verdict }
+        let is_judged = |completion: &Completion| completion.finish != Finish::Length || rollout.judge_truncated;
+        let answers: Vec<Answer<'_>> = tasks
+            .iter()
+            .zip(completions.iter().zip(&texts))
+            .enumerate()
+            .flat_map(|(group, (task, (completions, texts)))| {
+                completions.iter().zip(texts).filter(|(completion, _)| is_judged(completion)).map(
+                    move |(completion, response)| Answer {
+                        problem: &task.problem,
+                        response,
+                        truth: &task.truth,
+                        tokens: completion.tokens.len(),
+                        group,
+                    },
+                )
+            })
+            .collect();
+        let outcomes = self.reward.judge(&answers);
+        warn_of_ungraded(&outcomes);
+        let mut outcomes = outcomes.into_iter();
+        let mut judged = |(completion, text): (&Completion, String)| {
+            let verdict = if is_judged(completion) {
+                // A reward that answers too little has left the rest ungraded.
+                let outcome = outcomes.next().map(|outcome| outcome.map_err(|ungraded| ungraded.to_string()));
+                outcome.unwrap_or_else(|| Err("the reward gave fewer verdicts than it was asked for".to_owned()))
+            } else {
+                Ok(Verdict::default())
+            };
+            let penalty = rollout.overlong_penalty.map(|penalty| penalty.penalty(completion.tokens.len()));
+            Judged { text, verdict: verdict.map(|verdict| with_penalty(verdict, penalty)) }
         };
-        let verdicts = completions.iter().zip(&texts).map(judged).collect();
-        Ok(Group { task, features, completions, texts, verdicts })
+        let groups = completions.iter().zip(texts);
+        Ok(groups.map(|(group, texts)| group.iter().zip(texts).map(&mut judged).collect()).collect())
+    }
+}
+
+/// A response as text.
+pub(crate) struct Judged {
+    pub(crate) text: String,
+    /// Its verdict, or why it has none.
+    pub(crate) verdict: Result<Verdict, String>,
+}
+
+/// A problem with all its sampled responses.
+pub(crate) struct Answered {
+    pub(crate) task: Task,
+    features: Option<Tensor<2>>,
+    pub(crate) responses: Vec<(Completion, Judged)>,
+}
+
+impl Answered {
+    /// The group of the responses that have a verdict.
+    fn graded(self) -> Group {
+        let Self { task, features, responses } = self;
+        let mut group =
+            Group { task, features, completions: Vec::new(), texts: Vec::new(), verdicts: Vec::new(), ungraded: 0 };
+        for (completion, Judged { text, verdict }) in responses {
+            match verdict {
+                Ok(verdict) => {
+                    group.completions.push(completion);
+                    group.texts.push(text);
+                    group.verdicts.push(verdict);
+                }
+                Err(_) => group.ungraded += 1,
+            }
+        }
+        group
+    }
+}
+
+/// Takes what a long response loses off its reward and notes it as a part of its own.
+fn with_penalty(mut verdict: Verdict, penalty: Option<f32>) -> Verdict {
+    if let Some(value) = penalty {
+        verdict.overall += value;
+        verdict.parts.push(Part { name: "overlong-penalty".to_owned(), value });
+    }
+    verdict
+}
+
+/// One line for all of a round's responses that could not be judged.
+fn warn_of_ungraded(outcomes: &[Result<Verdict, Ungraded>]) {
+    let mut ungraded = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    if let Some(first) = ungraded.next() {
+        let count = 1 + ungraded.count();
+        tracing::warn!(
+            "{count} of {} responses could not be judged and are left out; the first: {first}",
+            outcomes.len()
+        );
     }
 }
 
@@ -170,12 +276,15 @@ fn admit<G>(
 }
 
 impl RewardSums {
-    /// Counts some verdicts in.
-    pub fn add(&mut self, verdicts: &[Verdict]) {
-        for verdict in verdicts {
+    /// Counts a group in.
+    pub fn add(&mut self, group: &Group) {
+        self.ungraded += group.ungraded;
+        for verdict in &group.verdicts {
             self.overall += f64::from(verdict.overall);
             self.accuracy += f64::from(verdict.accuracy);
-            self.format += f64::from(verdict.format);
+            for part in &verdict.parts {
+                *self.parts.entry(part.name.clone()).or_default() += f64::from(part.value);
+            }
             self.count += 1;
         }
     }

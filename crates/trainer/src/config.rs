@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reward::{BoxedAnswer, SoftOverlong, Weight};
+use reward::{RewardConfig, SoftOverlong};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
 use vlm_model::image_input::PixelLimits;
@@ -33,8 +33,8 @@ pub struct TrainConfig {
     #[serde(default)]
     pub rollout: RolloutConfig,
     /// How responses are judged; by default for accuracy alone, as VPPO does.
-    #[serde(default = "accuracy_alone")]
-    pub reward: BoxedAnswer,
+    #[serde(default)]
+    pub reward: RewardConfig,
     /// How the policy is updated.
     #[serde(default)]
     pub update: UpdateConfig,
@@ -140,10 +140,6 @@ fn default_device() -> String {
     "cpu".to_owned()
 }
 
-fn accuracy_alone() -> BoxedAnswer {
-    BoxedAnswer { format_weight: Weight::ZERO }
-}
-
 const fn default_prompt_tokens() -> usize {
     4096
 }
@@ -223,7 +219,7 @@ impl TrainConfig {
                 max_pixels: None,
             },
             rollout: RolloutConfig::default(),
-            reward: accuracy_alone(),
+            reward: RewardConfig::default(),
             update: UpdateConfig::default(),
             schedule: ScheduleConfig::default(),
         }

@@ -156,7 +156,8 @@ fn build_and_warm(
     let problems = read_json_lines(&config.data.train)?;
     let policy = trainable(model, &config.update);
     let frozen = policy.valid();
-    let source = Source { policy: &frozen, processor: &processor, reward: &config.reward, config };
+    let reward = config.reward.build()?;
+    let source = Source { policy: &frozen, processor: &processor, reward: &reward, config };
     let (policy, _) = settings.warm_up.run(policy, &problems, &source, |progress| show(Progress::WarmUp(progress)))?;
     Ok(export(&policy.valid(), None, folder, ExportOptions::default())?)
 }

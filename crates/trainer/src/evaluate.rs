@@ -92,9 +92,9 @@ fn answer(
         }
     }
     if !tasks.is_empty() {
-        let groups = source.answer(tasks, samples, &seeds)?;
-        for ((number, problem), group) in asked.into_iter().zip(groups) {
-            records.extend(record::records(number, problem, group));
+        let answered = source.respond(tasks, samples, &seeds)?;
+        for ((number, problem), answered) in asked.into_iter().zip(answered) {
+            records.extend(record::records(number, problem, answered));
         }
     }
     records.sort_by_key(Record::problem);

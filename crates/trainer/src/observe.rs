@@ -84,7 +84,6 @@ impl TrainObserver for MetricsFile {
             "val/accuracy": overall.accuracy,
             "val/accuracy_standard_error": overall.standard_error,
             "val/reward_score": overall.reward,
-            "val/format": overall.format,
             "val/problems": overall.problems,
             "val/samples": evaluation.samples,
             "val/skipped": evaluation.skipped.len(),
@@ -97,6 +96,9 @@ impl TrainObserver for MetricsFile {
         });
         for (k, pass) in &overall.pass_at {
             line[format!("val/pass@{k}")] = (*pass).into();
+        }
+        for (part, mean) in overall.parts.iter().filter(|(part, _)| *part != "accuracy") {
+            line[format!("val/{part}_reward")] = (*mean).into();
         }
         for (category, score) in &evaluation.categories {
             line[format!("val/accuracy/{category}")] = score.accuracy.into();
@@ -156,8 +158,9 @@ pub fn progress_bar(unit: &str, length: usize) -> ProgressBar {
 /// The figures of a step a person wants to see.
 fn line(report: &StepReport) -> String {
     let dependency = report.dependency.map_or_else(String::new, |dependency| format!("  dependency {dependency:.3}"));
+    let ungraded = if report.ungraded == 0 { String::new() } else { format!("  ungraded {}", report.ungraded) };
     format!(
-        "reward {:.3}  accuracy {:.1} %  length {:.1}{dependency}  groups {}/{}  gradient {:.2}  {:.0} tokens/s",
+        "reward {:.3}  accuracy {:.1} %  length {:.1}{dependency}  groups {}/{}{ungraded}  gradient {:.2}  {:.0} tokens/s",
         report.reward,
         100.0 * report.accuracy,
         report.response_length,

@@ -64,7 +64,7 @@ impl Trainer {
         let problems = read_json_lines(&config.data.train)?;
         Ok(Self {
             processor: config.data.processor(&config.model)?,
-            reward: config.reward,
+            reward: Box::new(config.reward.build()?),
             updater: updater(&config.update),
             vocabulary: vocabulary(&config, &policy, &device.inner()),
             sampler: Sampler::new(config.seed, problems.len())?,
@@ -119,7 +119,8 @@ impl Trainer {
     /// As for [`evaluate`].
     pub fn validate(&self, problems: &[Problem], done: impl FnMut(&Tally)) -> Result<Evaluation, TrainError> {
         let policy = self.policy.valid();
-        let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        let source =
+            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
         evaluate(&source, problems, self.config.schedule.validation_samples, done)
     }
 }

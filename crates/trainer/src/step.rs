@@ -7,7 +7,7 @@ use burn::module::{Module as _, ParamGroup};
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use dataset::{Problem, Sampler};
-use reward::BoxedAnswer;
+use reward::Reward;
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
 
@@ -34,7 +34,7 @@ pub struct Trainer {
     /// The checkpoint's processor.
     pub processor: Processor,
     /// The judge.
-    pub reward: BoxedAnswer,
+    pub reward: Box<dyn Reward>,
     /// Optimizer and batching.
     pub updater: Updater,
     /// The policy's distribution.
@@ -58,7 +58,8 @@ impl Trainer {
         let policy = self.policy.valid();
         let step = self.step as u64;
 
-        let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        let source =
+            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
         let mut collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
         timings.rollout = clock.elapsed();
 

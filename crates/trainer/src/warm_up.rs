@@ -125,7 +125,14 @@ fn teach(problem: &Problem, source: &Source) -> Result<Group, TrainError> {
         source.processor.tokenizer.encode(problem.teacher.as_deref().unwrap_or_default()).map_err(named)?;
     tokens.push(source.policy.config.tokens.eos);
     let completion = Completion { tokens, log_probs: Vec::new(), finish: Finish::Stop };
-    Ok(Group { task, features: None, completions: vec![completion], texts: Vec::new(), verdicts: Vec::new() })
+    Ok(Group {
+        task,
+        features: None,
+        completions: vec![completion],
+        texts: Vec::new(),
+        verdicts: Vec::new(),
+        ungraded: 0,
+    })
 }
 
 /// Gradient and value of the mean negative log-likelihood over all teacher tokens.

@@ -61,7 +61,8 @@ impl Exam {
         }
         let policy = vlm_model::load(&config.model, &device(&config.device)?)?;
         let processor = config.data.processor(&config.model)?;
-        let source = Source { policy: &policy, processor: &processor, reward: &config.reward, config };
+        let reward = config.reward.build()?;
+        let source = Source { policy: &policy, processor: &processor, reward: &reward, config };
         let mut journal = journal;
         let keep = |records: &[_]| journal.as_mut().map_or(Ok(()), |journal| journal.append(records));
         Ok(go_on(&source, &self.problems, tally, keep, done)?.evaluation())

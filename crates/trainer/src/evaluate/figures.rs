@@ -55,8 +55,8 @@ pub struct Score {
     pub pass_at: BTreeMap<usize, f64>,
     /// Mean reward of the graded responses, as learnt from in training.
     pub reward: f64,
-    /// Share of the graded responses that have the demanded form.
-    pub format: f64,
+    /// Mean of each of the reward's parts over the graded responses, by name; a response that lacks a part adds nothing to it.
+    pub parts: BTreeMap<String, f64>,
     /// Tokens of the responses.
     pub length: Lengths,
     /// Share of the responses that were cut at the length limit.
@@ -107,6 +107,10 @@ impl Score {
         let shares: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.share()).collect();
         let (problems, responses, graded) = (shares.len(), attempts().count(), marks().count());
         let doubled = std::iter::successors(Some(2_usize), |k| k.checked_mul(2));
+        let mut parts: BTreeMap<String, f64> = BTreeMap::new();
+        for (name, value) in marks().flat_map(|marks| &marks.parts) {
+            *parts.entry(name.clone()).or_default() += value;
+        }
         let passes = doubled.take_while(|&k| k <= samples).filter_map(|k| Some((k, pass_at(outcomes, k)?)));
         Self {
             problems,
@@ -117,7 +121,7 @@ impl Score {
             sampling_error: sampling_error(outcomes),
             pass_at: passes.collect(),
             reward: mean(marks().map(|marks| marks.reward).sum(), graded),
-            format: mean(marks().map(|marks| marks.format).sum(), graded),
+            parts: parts.into_iter().map(|(name, sum)| (name, mean(sum, graded))).collect(),
             length: Lengths::of(attempts().map(|attempt| attempt.tokens).collect()),
             truncated: mean(attempts().filter(|attempt| attempt.truncated).count() as f64, responses),
         }
@@ -210,7 +214,7 @@ mod tests {
     /// Problems with so many right ones among `samples` responses.
     fn evaluation(right: &[usize], samples: usize) -> Evaluation {
         let attempt = |right| {
-            let marks = Marks { right, reward: 0.0, format: 0.0 };
+            let marks = Marks { right, reward: 0.0, parts: Vec::new() };
             Attempt { tokens: 3, truncated: false, marks: Some(marks) }
         };
         let outcome = |(problem, &right): (usize, &usize)| Outcome {
@@ -294,7 +298,7 @@ mod tests {
     /// Responses without a grade are left out of the means and counted.
     #[test]
     fn ungraded_responses_count_as_responses_alone() {
-        let marks = |right| Some(Marks { right, reward: 0.5, format: 1.0 });
+        let marks = |right| Some(Marks { right, reward: 0.5, parts: vec![("format".to_owned(), 1.0)] });
         let attempt = |marks, tokens| Attempt { tokens, truncated: tokens > 5, marks };
         let outcome = |problem, attempts| Outcome { problem, category: None, attempts };
         let outcomes = vec![
@@ -306,7 +310,7 @@ mod tests {
         let evaluation = Tally { samples: 2, outcomes, skipped }.evaluation();
         let overall = &evaluation.overall;
         assert_eq!((overall.problems, overall.responses, overall.ungraded), (2, 6, 3));
-        assert_eq!((overall.accuracy, overall.reward, overall.format), (0.75, 0.5, 1.0));
+        assert_eq!((overall.accuracy, overall.reward, overall.parts["format"]), (0.75, 0.5, 1.0));
         assert_eq!((overall.truncated, overall.length.mean), (1.0 / 6.0, 4.0));
         assert_eq!((overall.sampling_error, overall.pass_at[&2]), (None, 1.0), "one problem has two graded responses");
         assert_eq!(

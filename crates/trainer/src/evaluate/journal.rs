@@ -206,7 +206,8 @@ mod tests {
                     response: "a\nb".to_owned(),
                     tokens: 3 + sample,
                     truncated: sample == 1,
-                    verdict: Verdict { overall: accuracy, accuracy, ..Verdict::default() },
+                    verdict: (problem != 5).then(|| Verdict { overall: accuracy, accuracy, ..Verdict::default() }),
+                    ungraded: (problem == 5).then(|| "no reply".to_owned()),
                 })
             };
             (0..samples).map(response).collect()

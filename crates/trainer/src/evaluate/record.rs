@@ -5,7 +5,7 @@ use reward::Verdict;
 use rollout::Finish;
 use serde::{Deserialize, Serialize};
 
-use crate::collect::Group;
+use crate::collect::Answered;
 
 /// One line of `responses.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,8 +40,12 @@ pub struct Response {
     pub tokens: usize,
     /// Whether it was cut at the length limit.
     pub truncated: bool,
-    /// What it earned.
-    pub verdict: Verdict,
+    /// What it earned; absent if it could not be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why it could not be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ungraded: Option<String>,
 }
 
 /// A problem that could not be made into a prompt, and so has no responses.
@@ -67,12 +71,15 @@ impl Record {
     }
 }
 
-/// The records of a judged group, which answers problem `number`.
-pub(super) fn records(number: usize, problem: &Problem, group: Group) -> impl Iterator<Item = Record> {
-    let Group { task, completions, texts, verdicts, .. } = group;
+/// The records of the responses to problem `number`.
+pub(super) fn records(number: usize, problem: &Problem, answered: Answered) -> impl Iterator<Item = Record> {
+    let Answered { task, responses, .. } = answered;
     let (place, category) = (place(problem), problem.category.clone());
-    let answers = completions.into_iter().zip(texts).zip(verdicts).enumerate();
-    answers.map(move |(sample, ((completion, response), verdict))| {
+    responses.into_iter().enumerate().map(move |(sample, (completion, judged))| {
+        let (verdict, ungraded) = match judged.verdict {
+            Ok(verdict) => (Some(verdict), None),
+            Err(reason) => (None, Some(reason)),
+        };
         Record::Response(Response {
             problem: number,
             sample,
@@ -80,10 +87,11 @@ pub(super) fn records(number: usize, problem: &Problem, group: Group) -> impl It
             category: category.clone(),
             question: task.problem.clone(),
             gold: task.truth.answer.clone(),
-            response,
+            response: judged.text,
             tokens: completion.tokens.len(),
             truncated: completion.finish == Finish::Length,
             verdict,
+            ungraded,
         })
     })
 }

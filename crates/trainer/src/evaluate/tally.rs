@@ -26,7 +26,7 @@ pub struct Outcome {
 }
 
 /// A response.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     /// Its tokens, the one that ended it included.
     pub tokens: usize,
@@ -37,14 +37,14 @@ pub struct Attempt {
 }
 
 /// What a judge said of a response.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Marks {
     /// Whether the answer is right.
     pub right: bool,
     /// The reward, as learnt from in training.
     pub reward: f64,
-    /// 1 if the response has the demanded form, else 0.
-    pub format: f64,
+    /// What the reward is made of, before weights, by name.
+    pub parts: Vec<(String, f64)>,
 }
 
 impl Tally {
@@ -91,13 +91,12 @@ impl Tally {
 
 impl Attempt {
     fn of(response: &Response) -> Self {
-        let verdict = &response.verdict;
-        let marks = Marks {
-            right: verdict.accuracy >= 1.0,
+        let marks = response.verdict.as_ref().map(|verdict| Marks {
+            right: verdict.is_right(),
             reward: f64::from(verdict.overall),
-            format: f64::from(verdict.format),
-        };
-        Self { tokens: response.tokens, truncated: response.truncated, marks: Some(marks) }
+            parts: verdict.parts.iter().map(|part| (part.name.clone(), f64::from(part.value))).collect(),
+        });
+        Self { tokens: response.tokens, truncated: response.truncated, marks }
     }
 }
 
@@ -121,7 +120,7 @@ impl Outcome {
         (graded > 0).then(|| self.right() as f64 / graded as f64)
     }
 
-    pub(super) fn marks(&self) -> impl Iterator<Item = Marks> {
-        self.attempts.iter().filter_map(|attempt| attempt.marks)
+    pub(super) fn marks(&self) -> impl Iterator<Item = &Marks> {
+        self.attempts.iter().filter_map(|attempt| attempt.marks.as_ref())
     }
 }

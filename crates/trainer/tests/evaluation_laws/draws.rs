@@ -34,10 +34,10 @@ fn outcome(samples: usize) -> impl Strategy<Value = Outcome> {
 }
 
 fn attempt() -> impl Strategy<Value = Attempt> {
-    let marks = (any::<bool>(), 0_u8..3, any::<bool>()).prop_map(|(right, reward, format)| Marks {
+    let marks = (any::<bool>(), 0_u8..3, prop::option::of(0_u8..2)).prop_map(|(right, reward, format)| Marks {
         right,
         reward: f64::from(reward) / 2.0,
-        format: if format { 1.0 } else { 0.0 },
+        parts: format.map(|value| ("format".to_owned(), f64::from(value))).into_iter().collect(),
     });
     let marks = prop_oneof![5 => marks.prop_map(Some), 1 => Just(None)];
     (1_usize..60, any::<bool>(), marks).prop_map(|(tokens, truncated, marks)| Attempt { tokens, truncated, marks })
@@ -46,7 +46,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 /// A tally of problems that all have the same number of right responses out of `samples`, one by one.
 pub(crate) fn of_right(right: &[usize], samples: usize) -> Tally {
     let attempt = |right| {
-        let marks = Marks { right, reward: 0.0, format: 0.0 };
+        let marks = Marks { right, reward: 0.0, parts: Vec::new() };
         Attempt { tokens: 1, truncated: false, marks: Some(marks) }
     };
     let outcome = |(problem, &right): (usize, &usize)| Outcome {

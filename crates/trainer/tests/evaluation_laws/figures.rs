@@ -44,10 +44,11 @@ proptest! {
         prop_assert_eq!(sum(|score| score.problems), overall.problems);
         prop_assert_eq!(sum(|score| score.responses), overall.responses);
         prop_assert_eq!(sum(|score| score.ungraded), overall.ungraded);
+        let format = |score: &Score| score.parts.get("format").copied().unwrap_or_default();
         let graded = |score: &Score| score.responses - score.ungraded;
         prop_assert!(close(merged(&parts, |score| score.accuracy, |score| score.problems), overall.accuracy));
         prop_assert!(close(merged(&parts, |score| score.reward, graded), overall.reward));
-        prop_assert!(close(merged(&parts, |score| score.format, graded), overall.format));
+        prop_assert!(close(merged(&parts, format, graded), format(&overall)));
         prop_assert!(close(merged(&parts, |score| score.length.mean, |score| score.responses), overall.length.mean));
         prop_assert!(close(merged(&parts, |score| score.truncated, |score| score.responses), overall.truncated));
         prop_assert_eq!(parts.iter().map(|part| part.length.max).max(), Some(overall.length.max));
@@ -59,8 +60,9 @@ proptest! {
         let everything_is_graded = tally.outcomes.iter().all(|outcome| outcome.graded() == tally.samples);
         let samples = tally.samples;
         let overall = tally.evaluation().overall;
-        let shares = [overall.accuracy, overall.format, overall.truncated];
-        prop_assert!(shares.iter().chain(overall.pass_at.values()).all(|share| (0.0..=1.0 + 1e-12).contains(share)));
+        let shares = [overall.accuracy, overall.truncated];
+        let passes = overall.pass_at.values().chain(overall.parts.values());
+        prop_assert!(shares.iter().chain(passes).all(|share| (0.0..=1.0 + 1e-12).contains(share)));
         prop_assert!(overall.length.p50 <= overall.length.p95 && overall.length.p95 <= overall.length.max);
         if everything_is_graded && overall.problems > 0 {
             let passes: Vec<f64> = std::iter::once(overall.accuracy).chain(overall.pass_at.values().copied()).collect();
@@ -81,7 +83,7 @@ proptest! {
         prop_assert_eq!(without.ungraded, 0);
         prop_assert_eq!(with.responses, without.responses + with.ungraded);
         prop_assert_eq!((with.accuracy, with.standard_error, with.sampling_error), (without.accuracy, without.standard_error, without.sampling_error));
-        prop_assert_eq!((with.pass_at, with.reward, with.format, with.problems), (without.pass_at, without.reward, without.format, without.problems));
+        prop_assert_eq!((with.pass_at, with.reward, with.parts, with.problems), (without.pass_at, without.reward, without.parts, without.problems));
     }
 
     /// The part of the error that the draws make is what draws make: over all ways to draw one of two kinds of problems, the

@@ -21,6 +21,7 @@ fn presets_are_configurations() {
         assert_eq!((config.data.min_pixels, config.data.max_pixels), (Some(3136), Some(768 * 768)));
         assert_eq!((config.schedule.validation_samples, config.rollout.judge_truncated), (8, true));
         assert!(config.data.instruction.contains("\\boxed{}") && config.data.max_prompt_tokens == 9216);
+        assert_eq!(config.reward.profile, Some(reward::Profile::Mathruler));
         let texts = [&preset.harness.documented, &preset.harness.undocumented, &preset.harness.unpublished];
         assert!(texts.iter().all(|texts| !texts.is_empty()) && !preset.harness.departures.is_empty());
         assert!(preset.benchmark.problems > 400 && !preset.benchmark.data.is_empty(), "{}", preset.name);

@@ -3,7 +3,7 @@
 use advantage::{AdvantageEstimator, CreditError, Evidence};
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use reward::{Reward, Truth, Verdict};
+use reward::{Answer, Reward, Ungraded, Verdict};
 use rollout::Finish;
 use trainer::{KlEstimator, Objective, Recipe, ReferenceKl, Source, TrainConfig, Trainer, dapo, grpo, vppo};
 use vlm_model::QwenVl;
@@ -112,8 +112,9 @@ fn a_reference_policy_is_pulled_towards() {
 fn truncated_responses_may_earn_nothing() {
     struct Generous;
     impl Reward for Generous {
-        fn judge(&self, _response: &str, _truth: &Truth) -> Verdict {
-            Verdict { overall: 1.0, accuracy: 1.0, format: 1.0 }
+        fn judge(&self, answers: &[Answer<'_>]) -> Vec<Result<Verdict, Ungraded>> {
+            let right = || Ok(Verdict { overall: 1.0, accuracy: 1.0, parts: Vec::new() });
+            answers.iter().map(|_| right()).collect()
         }
     }
     let workspace = Workspace::new();

@@ -130,9 +130,9 @@ fn groups(policy: &QwenVl, processor: &Processor) -> Vec<Group> {
             finish: Finish::Stop,
         };
         let completions = responses.iter().map(completion).collect();
-        let verdict = |&(_, overall): &(usize, f32)| Verdict { overall, accuracy: overall, format: 1.0 };
+        let verdict = |&(_, overall): &(usize, f32)| Verdict { overall, accuracy: overall, parts: Vec::new() };
         let verdicts = responses.iter().map(verdict).collect();
-        Group { task, features, completions, texts: vec![String::new(); responses.len()], verdicts }
+        Group { task, features, completions, texts: vec![String::new(); responses.len()], verdicts, ungraded: 0 }
     };
     problems.into_iter().zip(RESPONSES).map(|(problem, responses)| group(problem, responses)).collect()
 }

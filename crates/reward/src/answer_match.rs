@@ -1,0 +1,34 @@
+//! Whether the answer is right.
+
+use grader::{Profile, extract};
+use serde::{Deserialize, Serialize};
+
+use crate::{Answer, answers_match, tidy_tags};
+
+/// Pays 1 for the right answer and 0 for a wrong one or none.
+///
+/// # Source
+/// The accuracy reward of VPPO (arXiv:2510.09285), PGPO and PAPO: the content of the last `\boxed{…}` of the tidied response,
+/// graded by the mathruler package. [`Profile::Mathruler`] gives its verdicts.
+///
+/// # Departures
+/// - A response without an answer earns nothing, whatever the truth. The released code takes the text `None` for its answer.
+/// - The truth is tidied like the response, so that a truth with blanks around `/` or `<` can be met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnswerMatch {
+    /// Whose rules say where the answer stands and when it is right: `strict-sound`, the default, or `mathruler` for the rewards of
+    /// the released code.
+    pub profile: Profile,
+}
+
+impl AnswerMatch {
+    /// 1 if the response gives the right answer, else 0.
+    #[must_use]
+    pub fn score(&self, answer: &Answer<'_>) -> f32 {
+        let response = tidy_tags(answer.response);
+        let given = extract(&response, self.profile).filter(|given| !given.is_empty());
+        let right = given.is_some_and(|given| answers_match(given, &tidy_tags(&answer.truth.answer), self.profile));
+        if right { 1.0 } else { 0.0 }
+    }
+}

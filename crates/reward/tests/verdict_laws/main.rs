@@ -1,0 +1,4 @@
+//! Laws of verdicts and of the parts they are made of.
+
+mod answers;
+mod verdicts;
