@@ -2,6 +2,7 @@
 
 mod credit;
 mod credit_golden;
+mod eval;
 mod generate;
 mod program;
 mod recipe;

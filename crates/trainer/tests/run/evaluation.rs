@@ -37,8 +37,12 @@ impl Run {
         let settings = [
             "shapes.train=96".to_owned(),
             "shapes.held_out=40".to_owned(),
-            "warm_up.max_steps=40".to_owned(),
+            "shapes.sides=[56]".to_owned(),
+            "shapes.min_shapes=1".to_owned(),
+            "shapes.max_shapes=2".to_owned(),
+            "warm_up.max_steps=30".to_owned(),
             "warm_up.check_every=100".to_owned(),
+            "warm_up.problems_per_step=16".to_owned(),
             "warm_up.check_problems=8".to_owned(),
             "warm_up.rise_steps=5".to_owned(),
             "rollout.prompts_per_step=4".to_owned(),
