@@ -1,7 +1,7 @@
 //! Problems in, judged groups of responses out.
 
 use burn::tensor::Tensor;
-use dataset::{Problem, Sampler};
+use dataset::Sampler;
 use reward::{Reward, Verdict};
 use rollout::{Completion, Finish, NativeEngine, RolloutPrompt};
 use vlm_model::QwenVl;
@@ -9,7 +9,8 @@ use vlm_model::processor::Processor;
 
 use crate::TrainError;
 use crate::config::TrainConfig;
-use crate::prepare::{Task, prepare};
+use crate::prepare::Task;
+use crate::problems::Problems;
 use crate::recipe::AccuracyBand;
 use crate::seeds::{Purpose, derive};
 
@@ -47,6 +48,8 @@ pub struct Collected {
     pub groups: Vec<Group>,
     /// Groups sampled in all.
     pub sampled_groups: usize,
+    /// Bad problems passed over.
+    pub skipped_problems: usize,
     /// Sums over all sampled responses: reward, accuracy, format, and how many there are.
     pub sampled: RewardSums,
 }
@@ -74,25 +77,23 @@ impl Source<'_> {
     /// When the rounds run out, the step goes on with what it has, be it nothing; the released code raises.
     ///
     /// # Errors
-    /// If a problem cannot be prepared or nothing can be sampled.
+    /// If no problem can be used or nothing can be sampled.
     pub fn collect(
         &self,
-        problems: &[Problem],
+        problems: &Problems,
         sampler: &mut Sampler,
         band: Option<AccuracyBand>,
         step: u64,
     ) -> Result<Collected, TrainError> {
         let wanted = self.config.rollout.prompts_per_step;
         let rounds = if band.is_some() { self.config.rollout.max_rounds } else { 1 };
-        let mut collected = Collected { groups: Vec::new(), sampled_groups: 0, sampled: RewardSums::default() };
+        let mut collected =
+            Collected { groups: Vec::new(), sampled_groups: 0, skipped_problems: 0, sampled: RewardSums::default() };
         for round in 0..rounds as u64 {
-            let tasks: Vec<Task> = sampler
-                .next_batch(wanted)
-                .into_iter()
-                .map(|index| prepare(&problems[index], self.processor, &self.policy.config, &self.config.data))
-                .collect::<Result<_, _>>()?;
+            let drawn = problems.draw(sampler, wanted, self)?;
+            collected.skipped_problems += drawn.skipped;
             let seed = derive(self.config.seed, Purpose::Rollout, &[step, round]);
-            let answered = self.answer(tasks, self.config.rollout.responses, seed)?;
+            let answered = self.answer(drawn.tasks, self.config.rollout.responses, seed)?;
             for group in &answered {
                 collected.sampled.add(&group.verdicts);
                 collected.sampled_groups += 1;

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use dataset::{Dataset, DatasetConfig, Layout, Selection, Template};
 use reward::{BoxedAnswer, SoftOverlong, Weight};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::problems::Problems;
 
 /// Everything a run depends on besides its recipe's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,20 +44,54 @@ pub struct TrainConfig {
 }
 
 /// Problems and prompts.
+///
+/// [`Selection`], [`Layout`] and [`Template`] say how they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// JSON lines file of training problems.
-    pub train: PathBuf,
-    /// JSON lines file of held-out problems; without one there is no validation.
+    /// Files of training problems.
+    pub train: Selection,
+    /// Files of held-out problems; without them there is no validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_out: Option<PathBuf>,
-    /// Text that follows every problem after a blank line.
+    pub held_out: Option<Selection>,
+    /// How the files' columns are named.
     #[serde(default)]
-    pub instruction: String,
-    /// Longest prompt, in tokens, image tokens included. A longer one is an error that names its line.
+    pub layout: Layout,
+    /// Where relative paths of images start; if absent, at the folder of the data file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_folder: Option<PathBuf>,
+    /// What is said around a problem.
+    #[serde(default)]
+    pub template: Template,
+    /// Longest prompt, in tokens, image tokens included. Problems with a longer one are passed over.
     #[serde(default = "default_prompt_tokens")]
     pub max_prompt_tokens: usize,
+}
+
+impl Default for DataConfig {
+    /// No files, the standard columns, the problem as it stands in up to 4096 tokens.
+    fn default() -> Self {
+        Self {
+            train: Selection::default(),
+            held_out: None,
+            layout: Layout::default(),
+            image_folder: None,
+            template: Template::default(),
+            max_prompt_tokens: default_prompt_tokens(),
+        }
+    }
+}
+
+impl DataConfig {
+    /// Opens some of its files, or others of the same layout.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open(&self, files: &Selection) -> Result<Problems, TrainError> {
+        let (layout, image_folder) = (self.layout.clone(), self.image_folder.clone());
+        let config = DatasetConfig { files: files.clone(), layout, image_folder };
+        Ok(Problems::new(Dataset::open(&config)?))
+    }
 }
 
 /// Rollouts.
@@ -307,7 +343,7 @@ mod tests {
         assert_eq!(changed.update.learning_rate, 2e-6);
         assert_eq!(changed.recipe, "grpo");
         assert_eq!(changed.rollout.sampling.top_p, 0.9);
-        assert_eq!(changed.data.held_out, Some(PathBuf::from("h.jsonl")));
+        assert_eq!(changed.data.held_out, Some(Selection::from_iter(["h.jsonl"])));
         let penalty = SoftOverlong::new(2048, 512, 1.0).expect("valid");
         assert_eq!(changed.rollout.overlong_penalty, Some(penalty));
         assert_eq!(changed.with_overrides(&[]).expect("valid"), changed, "TOML there and back");

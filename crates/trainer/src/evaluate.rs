@@ -1,10 +1,8 @@
 //! Held-out accuracy, by the same prompts, sampler and judge as training.
 
-use dataset::Problem;
-
 use crate::TrainError;
 use crate::collect::{RewardSums, Source};
-use crate::prepare::prepare;
+use crate::problems::Problems;
 use crate::seeds::{Purpose, derive};
 
 /// Problems answered at once.
@@ -87,20 +85,20 @@ fn pass_at_k(samples: usize, right: usize, k: usize) -> f64 {
     1.0 - all_wrong
 }
 
-/// Samples `samples` responses to every problem and averages. `done` is told how many problems are finished.
+/// Samples `samples` responses to every problem and averages; bad problems are left out. `done` is told how many problems are finished.
 ///
 /// # Errors
-/// If a problem cannot be prepared or nothing can be sampled.
+/// If the problems cannot be read or nothing can be sampled.
 pub fn evaluate(
     source: &Source,
-    problems: &[Problem],
+    problems: &Problems,
     samples: usize,
     mut done: impl FnMut(usize),
 ) -> Result<Evaluation, TrainError> {
     let (mut right, mut sums) = (Vec::with_capacity(problems.len()), RewardSums::default());
-    for (index, batch) in problems.chunks(BATCH).enumerate() {
-        let task = |problem| prepare(problem, source.processor, &source.policy.config, &source.config.data);
-        let tasks = batch.iter().map(task).collect::<Result<Vec<_>, _>>()?;
+    for (index, first) in (0..problems.len()).step_by(BATCH).enumerate() {
+        let batch = first..problems.len().min(first + BATCH);
+        let tasks = batch.filter_map(|problem| problems.task(problem, source).transpose()).collect::<Result<_, _>>()?;
         let seed = derive(source.config.seed, Purpose::Validation, &[index as u64]);
         for group in source.answer(tasks, samples, seed)? {
             right.push(group.verdicts.iter().filter(|verdict| verdict.accuracy >= 1.0).count());

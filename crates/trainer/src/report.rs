@@ -29,6 +29,9 @@ pub struct StepReport {
     /// Groups sampled.
     #[serde(rename = "groups/sampled")]
     pub sampled_groups: usize,
+    /// Bad problems that were drawn and passed over.
+    #[serde(rename = "data/skipped")]
+    pub skipped_problems: usize,
     /// Groups trained on.
     #[serde(rename = "groups/kept")]
     pub kept_groups: usize,
@@ -166,6 +169,7 @@ impl StepReport {
             accuracy: mean(collected.sampled.accuracy, collected.sampled.count),
             format: mean(collected.sampled.format, collected.sampled.count),
             sampled_groups: collected.sampled_groups,
+            skipped_problems: collected.skipped_problems,
             kept_groups: scored.groups.len(),
             zero_variance_groups: mean(flat.count() as f64, scored.groups.len()),
             response_length: mean(tokens as f64, rows),
