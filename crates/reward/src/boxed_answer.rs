@@ -1,5 +1,6 @@
 //! The reward of visual reasoning: a right answer in a box, after thinking.
 
+use grader::Profile;
 use serde::{Deserialize, Serialize};
 
 use crate::{Reward, Truth, Verdict, Weight, answers_match, boxed_content, has_think_box_format, tidy_tags};
@@ -20,11 +21,13 @@ use crate::{Reward, Truth, Verdict, Weight, answers_match, boxed_content, has_th
 pub struct BoxedAnswer {
     /// Share of the form in the overall reward; the rest is the answer's.
     pub format_weight: Weight,
+    /// Whose rules say when the answer is right: `strict-sound`, the default, or `mathruler` for the rewards of the released code.
+    pub profile: Profile,
 }
 
 impl Default for BoxedAnswer {
     fn default() -> Self {
-        Self { format_weight: Weight::TENTH }
+        Self { format_weight: Weight::TENTH, profile: Profile::StrictSound }
     }
 }
 
@@ -34,7 +37,7 @@ impl Reward for BoxedAnswer {
         let Some(answer) = boxed_content(&response).filter(|answer| !answer.is_empty()) else {
             return Verdict::default();
         };
-        let accuracy = score(answers_match(answer, &tidy_tags(&truth.answer)));
+        let accuracy = score(answers_match(answer, &tidy_tags(&truth.answer), self.profile));
         let format = score(has_think_box_format(&response));
         Verdict { overall: self.format_weight.blend(accuracy, format), accuracy, format }
     }

@@ -6,8 +6,8 @@
 //! Must not know: models, images, tokens, groups of responses. What a verdict is worth for learning is decided elsewhere.
 //!
 //! [`Reward`] is the seam and [`BoxedAnswer`] its implementation, put together from four plain functions that can be read and used
-//! alone: [`tidy_tags`], [`boxed_content`], [`has_think_box_format`] and [`answers_match`]. A richer notion of equal answers
-//! replaces the last of them only. [`SoftOverlong`] is what length costs, for those who add it to a verdict. Every function is total (no text makes it panic) and takes time linear in the text.
+//! alone: [`tidy_tags`], [`boxed_content`], [`has_think_box_format`] and [`answers_match`]. Which answers are
+//! equal is the grader's to say, under a [`Profile`]. [`SoftOverlong`] is what length costs, for those who add it to a verdict. Every function is total (no text makes it panic) and takes time linear in the text.
 //!
 //! ```
 //! use reward::{BoxedAnswer, Reward, Truth, Verdict};
@@ -39,3 +39,5 @@ pub use soft_overlong::SoftOverlong;
 pub use tags::tidy_tags;
 pub use verdict::{Reward, Truth, Verdict};
 pub use weight::Weight;
+
+pub use grader::Profile;

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use reward::{BoxedAnswer, Reward, Truth, Verdict, Weight};
+use reward::{BoxedAnswer, Profile, Reward, Truth, Verdict, Weight};
 
 fn truth(answer: &str) -> Truth {
     Truth { answer: answer.to_owned() }
 }
 
 fn paying(format_weight: f32) -> BoxedAnswer {
-    BoxedAnswer { format_weight: Weight::new(format_weight).expect("a share") }
+    BoxedAnswer { format_weight: Weight::new(format_weight).expect("a share"), ..BoxedAnswer::default() }
 }
 
 /// Arbitrary Unicode, and text that is almost what is wanted.
@@ -59,11 +59,26 @@ fn truths_with_blanks_around_slashes_can_be_met() {
 }
 
 #[test]
+fn the_profile_decides_what_is_right() {
+    let judged =
+        |profile| BoxedAnswer { profile, ..BoxedAnswer::default() }.judge("\\boxed{2/4}", &truth("1/2")).accuracy;
+    assert_eq!(judged(Profile::StrictSound), 1.0);
+    assert_eq!(judged(Profile::Mathruler), 0.0);
+}
+
+#[test]
 fn settings_are_read_and_checked() {
     let read = |text: &str| serde_json::from_str::<BoxedAnswer>(text);
     assert_eq!(read("{}").expect("defaults"), paying(0.1));
     assert_eq!(read(r#"{"format_weight": 0}"#).expect("accuracy alone"), paying(0.0));
-    for wrong in [r#"{"format_weight": 1.5}"#, r#"{"format_weight": -1}"#, r#"{"format": 0.1}"#] {
+    let released = BoxedAnswer { profile: Profile::Mathruler, ..BoxedAnswer::default() };
+    assert_eq!(read(r#"{"profile": "mathruler"}"#).expect("the released grader"), released);
+    assert_eq!(BoxedAnswer::default().profile, Profile::StrictSound);
+    let written = serde_json::to_string(&BoxedAnswer::default()).expect("settings are written");
+    assert_eq!(written, r#"{"format_weight":0.1,"profile":"strict-sound"}"#);
+    for wrong in
+        [r#"{"profile": "lenient"}"#, r#"{"format_weight": 1.5}"#, r#"{"format_weight": -1}"#, r#"{"format": 0.1}"#]
+    {
         assert!(read(wrong).is_err(), "{wrong}");
     }
 }

@@ -169,7 +169,7 @@ fn default_device() -> String {
 }
 
 fn accuracy_alone() -> BoxedAnswer {
-    BoxedAnswer { format_weight: Weight::ZERO }
+    BoxedAnswer { format_weight: Weight::ZERO, ..BoxedAnswer::default() }
 }
 
 const fn default_prompt_tokens() -> usize {
