@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use dataset::{Problem, Sampler};
+use dataset::Sampler;
 use reward::{Answer, Part, Reward, Ungraded, Verdict};
 use rollout::{Completion, Finish, NativeEngine, RolloutPrompt};
 use vlm_model::QwenVl;
@@ -11,7 +11,8 @@ use vlm_model::processor::Processor;
 
 use crate::TrainError;
 use crate::config::TrainConfig;
-use crate::prepare::{Task, prepare};
+use crate::prepare::Task;
+use crate::problems::Problems;
 use crate::recipe::AccuracyBand;
 use crate::seeds::{Purpose, derive};
 
@@ -51,6 +52,8 @@ pub struct Collected {
     pub groups: Vec<Group>,
     /// Groups sampled in all.
     pub sampled_groups: usize,
+    /// Bad problems passed over.
+    pub skipped_problems: usize,
     /// Groups dropped because too few of their responses could be judged for a comparison.
     pub ungraded_groups: usize,
     /// Sums over all sampled responses: reward, accuracy, parts, and how many there are.
@@ -82,10 +85,10 @@ impl Source<'_> {
     /// When the rounds run out, the step goes on with what it has, be it nothing; the released code raises.
     ///
     /// # Errors
-    /// If a problem cannot be prepared or nothing can be sampled.
+    /// If no problem can be used or nothing can be sampled.
     pub fn collect(
         &self,
-        problems: &[Problem],
+        problems: &Problems,
         sampler: &mut Sampler,
         band: Option<AccuracyBand>,
         step: u64,
@@ -93,17 +96,15 @@ impl Source<'_> {
         let wanted = self.config.rollout.prompts_per_step;
         let rounds = if band.is_some() { self.config.rollout.max_rounds } else { 1 };
         let sampled = RewardSums::default();
-        let mut collected = Collected { groups: Vec::new(), sampled_groups: 0, ungraded_groups: 0, sampled };
+        let mut collected =
+            Collected { groups: Vec::new(), sampled_groups: 0, skipped_problems: 0, ungraded_groups: 0, sampled };
         for round in 0..rounds as u64 {
-            let tasks: Vec<Task> = sampler
-                .next_batch(wanted)
-                .into_iter()
-                .map(|index| prepare(&problems[index], self.processor, &self.policy.config, &self.config.data))
-                .collect::<Result<_, _>>()?;
+            let drawn = problems.draw(sampler, wanted, self)?;
+            collected.skipped_problems += drawn.skipped;
             let seed = derive(self.config.seed, Purpose::Rollout, &[step, round]);
             let seeds: Vec<u64> =
-                (0..tasks.len() as u64).map(|index| derive(seed, Purpose::Rollout, &[index])).collect();
-            let mut answered = self.answer(tasks, self.config.rollout.responses, &seeds)?;
+                (0..drawn.tasks.len() as u64).map(|index| derive(seed, Purpose::Rollout, &[index])).collect();
+            let mut answered = self.answer(drawn.tasks, self.config.rollout.responses, &seeds)?;
             for group in &answered {
                 collected.sampled.add(group);
             }

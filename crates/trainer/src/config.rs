@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dataset::{Dataset, DatasetConfig, Layout, Selection, Template};
 use reward::{RewardConfig, SoftOverlong};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use vlm_model::image_input::PixelLimits;
 use vlm_model::processor::Processor;
 
 use crate::TrainError;
+use crate::problems::Problems;
 
 /// Everything a run depends on besides its recipe's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,18 +46,26 @@ pub struct TrainConfig {
 }
 
 /// Problems and prompts.
+///
+/// [`Selection`], [`Layout`] and [`Template`] say how they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// JSON lines file of training problems.
-    pub train: PathBuf,
-    /// JSON lines file of held-out problems; without one there is no validation.
+    /// Files of training problems.
+    pub train: Selection,
+    /// Files of held-out problems; without them there is no validation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_out: Option<PathBuf>,
-    /// Text that follows every problem after a blank line.
+    pub held_out: Option<Selection>,
+    /// How the files' columns are named.
     #[serde(default)]
-    pub instruction: String,
-    /// Longest prompt, in tokens, image tokens included. A longer one is an error that names its line.
+    pub layout: Layout,
+    /// Where relative paths of images start; if absent, at the folder of the data file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_folder: Option<PathBuf>,
+    /// What is said around a problem.
+    #[serde(default)]
+    pub template: Template,
+    /// Longest prompt, in tokens, image tokens included. Problems with a longer one are passed over.
     #[serde(default = "default_prompt_tokens")]
     pub max_prompt_tokens: usize,
     /// Smaller images are enlarged to this area in pixels; by default what the checkpoint says.
@@ -64,6 +74,48 @@ pub struct DataConfig {
     /// Larger images are reduced to this area in pixels; by default what the checkpoint says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_pixels: Option<u32>,
+}
+
+impl Default for DataConfig {
+    /// No files, the standard columns, the problem as it stands in up to 4096 tokens.
+    fn default() -> Self {
+        Self {
+            train: Selection::default(),
+            held_out: None,
+            layout: Layout::default(),
+            image_folder: None,
+            template: Template::default(),
+            max_prompt_tokens: default_prompt_tokens(),
+            min_pixels: None,
+            max_pixels: None,
+        }
+    }
+}
+
+impl DataConfig {
+    /// Opens some of its files, or others of the same layout.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open(&self, files: &Selection) -> Result<Problems, TrainError> {
+        let (layout, image_folder) = (self.layout.clone(), self.image_folder.clone());
+        let config = DatasetConfig { files: files.clone(), layout, image_folder };
+        Ok(Problems::new(Dataset::open(&config)?))
+    }
+
+    /// The processor of a checkpoint, with these limits on its images.
+    ///
+    /// # Errors
+    /// If a file is missing or faulty.
+    pub fn processor(&self, model: &Path) -> Result<Processor, TrainError> {
+        let mut processor = Processor::from_folder(model)?;
+        let limits = &mut processor.image.limits;
+        *limits = PixelLimits::new(
+            self.min_pixels.unwrap_or(limits.min_pixels),
+            self.max_pixels.unwrap_or(limits.max_pixels),
+        );
+        Ok(processor)
+    }
 }
 
 /// Rollouts.
@@ -144,22 +196,6 @@ const fn default_prompt_tokens() -> usize {
     4096
 }
 
-impl DataConfig {
-    /// The processor of a checkpoint, with these limits on its images.
-    ///
-    /// # Errors
-    /// If a file is missing or faulty.
-    pub fn processor(&self, model: &Path) -> Result<Processor, TrainError> {
-        let mut processor = Processor::from_folder(model)?;
-        let limits = &mut processor.image.limits;
-        *limits = PixelLimits::new(
-            self.min_pixels.unwrap_or(limits.min_pixels),
-            self.max_pixels.unwrap_or(limits.max_pixels),
-        );
-        Ok(processor)
-    }
-}
-
 impl Default for RolloutConfig {
     fn default() -> Self {
         let sampling = Sampling { max_new_tokens: 2048, top_p: 0.99, ..Sampling::default() };
@@ -203,21 +239,14 @@ impl Default for ScheduleConfig {
 impl TrainConfig {
     /// The defaults, for a model and the problems it is to answer, with nothing to train on.
     #[must_use]
-    pub fn of_model(model: &Path, held_out: &Path) -> Self {
+    pub fn of_model(model: &Path, held_out: Selection) -> Self {
         Self {
             model: model.to_owned(),
             output: PathBuf::new(),
             recipe: default_recipe(),
             device: default_device(),
             seed: 0,
-            data: DataConfig {
-                train: PathBuf::new(),
-                held_out: Some(held_out.to_owned()),
-                instruction: String::new(),
-                max_prompt_tokens: default_prompt_tokens(),
-                min_pixels: None,
-                max_pixels: None,
-            },
+            data: DataConfig { held_out: Some(held_out), ..DataConfig::default() },
             rollout: RolloutConfig::default(),
             reward: RewardConfig::default(),
             update: UpdateConfig::default(),
@@ -357,7 +386,7 @@ mod tests {
         assert_eq!(changed.update.learning_rate, 2e-6);
         assert_eq!(changed.recipe, "grpo");
         assert_eq!(changed.rollout.sampling.top_p, 0.9);
-        assert_eq!(changed.data.held_out, Some(PathBuf::from("h.jsonl")));
+        assert_eq!(changed.data.held_out, Some(Selection::from_iter(["h.jsonl"])));
         let penalty = SoftOverlong::new(2048, 512, 1.0).expect("valid");
         assert_eq!(changed.rollout.overlong_penalty, Some(penalty));
         assert_eq!(changed.with_overrides(&[]).expect("valid"), changed, "TOML there and back");

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use dataset::{DatasetError, Place};
+
 /// Why a run could not start or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,7 +16,7 @@ pub enum TrainError {
     Rollout(#[from] rollout::RolloutError),
     /// The problems.
     #[error(transparent)]
-    Dataset(#[from] dataset::DatasetError),
+    Dataset(#[from] DatasetError),
     /// Credit assignment.
     #[error(transparent)]
     Credit(#[from] advantage::CreditError),
@@ -25,24 +27,46 @@ pub enum TrainError {
     #[error(transparent)]
     Reward(#[from] reward::RewardError),
     /// A problem that cannot be made into a prompt.
-    #[error("problem on line {line}: {source}")]
+    #[error("{place}: {source}")]
     Problem {
-        /// Line in its file.
-        line: usize,
+        /// Where it stands.
+        place: Place,
         /// Why not.
         source: vlm_model::ModelError,
     },
     /// A prompt longer than allowed.
     #[error(
-        "the prompt of the problem on line {line} has {tokens} tokens, the limit is {limit}; shrink its images or raise data.max_prompt_tokens"
+        "{place}: the prompt has {tokens} tokens, the limit is {limit}; shrink its images or raise data.max_prompt_tokens"
     )]
     PromptTooLong {
-        /// Line in its file.
-        line: usize,
+        /// Where the problem stands.
+        place: Place,
         /// Its tokens, image tokens included.
         tokens: usize,
         /// The limit.
         limit: usize,
+    },
+    /// A problem that the prompt template cannot take.
+    #[error("{place}: {source}")]
+    Template {
+        /// Where the problem stands.
+        place: Place,
+        /// Why not.
+        source: DatasetError,
+    },
+    /// Problems of which none can be used.
+    #[error("none of {problems} problems can be used; `sightline data check` says what is wrong with each")]
+    NoUsableProblem {
+        /// Problems there are.
+        problems: usize,
+    },
+    /// Problems other than those a run began with.
+    #[error("the checkpoint was trained on {recorded} problems, now there are {found}; bring the data back to go on")]
+    DataChanged {
+        /// Problems when the checkpoint was written.
+        recorded: usize,
+        /// Problems there are now.
+        found: usize,
     },
     /// A configuration file or override that cannot be understood.
     #[error("configuration {place}: {reason}")]
@@ -178,6 +202,18 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// The problem it is about, if it is about one, so that others can be used without it.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Dataset(error) => error.place(),
+            Self::Problem { place, .. } | Self::PromptTooLong { place, .. } | Self::Template { place, .. } => {
+                Some(place)
+            }
+            _ => None,
+        }
+    }
+
     /// Wraps a system error with what was attempted.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -15,11 +15,11 @@ mod protocol;
 mod record;
 mod tally;
 
-use dataset::Problem;
+use std::ops::Range;
 
 use crate::TrainError;
 use crate::collect::Source;
-use crate::prepare::prepare;
+use crate::problems::Problems;
 use crate::seeds::{Purpose, derive};
 
 pub use comparison::{Comparison, Paired};
@@ -41,26 +41,27 @@ const BLOCK: usize = 32;
 /// If nothing can be sampled.
 pub fn evaluate(
     source: &Source,
-    problems: &[Problem],
+    problems: &Problems,
     samples: usize,
     done: impl FnMut(&Tally),
 ) -> Result<Evaluation, TrainError> {
-    let tally = go_on(source, problems, Tally::new(samples), |_| Ok(()), done)?;
+    let tally = go_on(source, problems, problems.len(), Tally::new(samples), |_| Ok(()), done)?;
     Ok(tally.evaluation())
 }
 
-/// Answers the problems that `tally` has not seen, which must be whole blocks; `keep` is given the records of each block before
-/// they are counted.
+/// Answers those of the first `count` problems that `tally` has not seen, which must be whole blocks; `keep` is given the records
+/// of each block before they are counted.
 fn go_on(
     source: &Source,
-    problems: &[Problem],
+    problems: &Problems,
+    count: usize,
     mut tally: Tally,
     mut keep: impl FnMut(&[Record]) -> Result<(), TrainError>,
     mut done: impl FnMut(&Tally),
 ) -> Result<Tally, TrainError> {
-    while tally.problems() < problems.len() {
+    while tally.problems() < count {
         let first = tally.problems();
-        let records = answer(source, problems, first..(first + BLOCK).min(problems.len()), tally.samples)?;
+        let records = answer(source, problems, first..count.min(first + BLOCK), tally.samples)?;
         keep(&records)?;
         tally.add(&records);
         done(&tally);
@@ -71,24 +72,22 @@ fn go_on(
 /// Answers one block and returns its records in the order of its problems.
 fn answer(
     source: &Source,
-    problems: &[Problem],
-    block: std::ops::Range<usize>,
+    problems: &Problems,
+    block: Range<usize>,
     samples: usize,
 ) -> Result<Vec<Record>, TrainError> {
     let (mut asked, mut tasks, mut seeds, mut records) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for number in block {
-        let problem = &problems[number];
-        match prepare(problem, source.processor, &source.policy.config, &source.config.data) {
-            Ok(task) => {
+        match problems.ask(number, source)? {
+            Ok((problem, task)) => {
                 asked.push((number, problem));
                 tasks.push(task);
                 seeds.push(seed(source.config.seed, number));
             }
-            Err(error) => records.push(Record::Skipped(Skipped {
-                problem: number,
-                place: record::place(problem),
-                reason: error.to_string(),
-            })),
+            Err(reason) => {
+                let place = problems.dataset().place(number)?.to_string();
+                records.push(Record::Skipped(Skipped { problem: number, place, reason }));
+            }
         }
     }
     if !tasks.is_empty() {

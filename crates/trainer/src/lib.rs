@@ -19,6 +19,7 @@ mod collect;
 mod evaluate;
 mod micro_batch;
 mod prepare;
+mod problems;
 mod requirements;
 mod score;
 mod scored;
@@ -59,7 +60,8 @@ pub use loss::{
 };
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
 pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
-pub use prepare::{Task, prepare};
+pub use prepare::{Task, bare, decode, prepare};
+pub use problems::{Drawn, Problems};
 pub use ragged::Ragged;
 pub use recipe::{
     AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,

@@ -36,6 +36,9 @@ pub struct StepReport {
     /// Groups dropped because too few of their responses could be judged.
     #[serde(rename = "groups/ungraded")]
     pub ungraded_groups: usize,
+    /// Bad problems that were drawn and passed over.
+    #[serde(rename = "data/skipped")]
+    pub skipped_problems: usize,
     /// Groups trained on.
     #[serde(rename = "groups/kept")]
     pub kept_groups: usize,
@@ -181,6 +184,7 @@ impl StepReport {
             ungraded: sampled.ungraded,
             sampled_groups: collected.sampled_groups,
             ungraded_groups: collected.ungraded_groups,
+            skipped_problems: collected.skipped_problems,
             kept_groups: scored.groups.len(),
             zero_variance_groups: mean(flat.count() as f64, scored.groups.len()),
             response_length: mean(tokens as f64, rows),

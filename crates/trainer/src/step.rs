@@ -6,7 +6,7 @@ use advantage::Fraction;
 use burn::module::{Module as _, ParamGroup};
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
-use dataset::{Problem, Sampler};
+use dataset::Sampler;
 use reward::Reward;
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
@@ -14,6 +14,7 @@ use vlm_model::processor::Processor;
 use crate::TrainError;
 use crate::collect::Source;
 use crate::config::{TrainConfig, UpdateConfig};
+use crate::problems::Problems;
 use crate::recipe::Algorithm;
 use crate::report::{StepReport, Timings};
 use crate::score::Scorer;
@@ -40,7 +41,7 @@ pub struct Trainer {
     /// The policy's distribution.
     pub vocabulary: Vocabulary,
     /// Training problems.
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
     /// Position in the problems.
     pub sampler: Sampler,
     /// Steps taken.

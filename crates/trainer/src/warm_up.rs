@@ -4,7 +4,7 @@
 //! from teacher text by the same passes that reinforcement uses.
 
 use burn::module::Module as _;
-use dataset::{Problem, Sampler};
+use dataset::{Dataset, Problem, Sampler};
 use rollout::{Completion, Finish};
 use serde::{Deserialize, Serialize};
 use vlm_model::QwenVl;
@@ -17,6 +17,7 @@ use crate::gradients::Gradients;
 use crate::loss::LossOutput;
 use crate::micro_batch::{GroupLengths, micro_batches};
 use crate::prepare::prepare;
+use crate::problems::Problems;
 use crate::seeds::{Purpose, derive};
 use crate::step::updater;
 use crate::update::Pass;
@@ -70,6 +71,7 @@ impl WarmUp {
     ) -> Result<(QwenVl, usize), TrainError> {
         let config = source.config;
         let (checked_problems, taught) = self.split(problems)?;
+        let checked_problems = Problems::new(Dataset::of(checked_problems.to_vec()));
         let vocabulary = Vocabulary::plain(config.update.vocabulary_chunk);
         let update = UpdateConfig { learning_rate: self.learning_rate, ..config.update };
         let mut optimizer = updater(&update).optimizer;
@@ -87,7 +89,7 @@ impl WarmUp {
             let look = (step + 1).is_multiple_of(self.check_every.max(1));
             let checked = look.then(|| {
                 let frozen = policy.valid();
-                evaluate(&Source { policy: &frozen, ..*source }, checked_problems, 1, |_| {})
+                evaluate(&Source { policy: &frozen, ..*source }, &checked_problems, 1, |_| {})
             });
             let checked = checked.transpose()?;
             let enough = checked.as_ref().is_some_and(|evaluation| evaluation.overall.accuracy >= self.enough);
@@ -120,7 +122,7 @@ impl WarmUp {
 /// A problem whose only response is the teacher's.
 fn teach(problem: &Problem, source: &Source) -> Result<Group, TrainError> {
     let task = prepare(problem, source.processor, &source.policy.config, &source.config.data)?;
-    let named = |source| TrainError::Problem { line: problem.line, source };
+    let named = |source| TrainError::Problem { place: problem.place.clone(), source };
     let mut tokens =
         source.processor.tokenizer.encode(problem.teacher.as_deref().unwrap_or_default()).map_err(named)?;
     tokens.push(source.policy.config.tokens.eos);

@@ -1,5 +1,6 @@
 //! What an answer can be.
 
+use super::clock::Clock;
 use super::unit::Unit;
 use crate::algebra::Expression;
 
@@ -67,6 +68,8 @@ pub(super) enum Answer {
         /// Whether it looks like a time of day.
         is_clock: bool,
     },
+    /// A time of day.
+    Clock(Clock),
     Matrix {
         is_determinant: bool,
         rows: Vec<Vec<Answer>>,

@@ -2,12 +2,11 @@
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{One, Signed};
+use num_traits::{One, Signed, ToPrimitive};
 
 use super::answer::{Answer, Equation, Quantity};
-use super::phrase;
-use super::reader::interval;
-use super::relation::same_interval;
+use super::clock::Clock;
+use super::{formula, line, phrase};
 use crate::algebra::{Expression, Scale, equal, exact_value, proportional};
 use crate::fuel::{Failure, Fuel};
 
@@ -61,35 +60,41 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
         (Answer::Set(a), Answer::Set(b) | Answer::List(b)) | (Answer::List(b), Answer::Set(a)) => {
             Ok(contains_all(a, b, fuel)? && contains_all(b, a, fuel)?)
         }
+        // A set of one element against the element.
+        (Answer::Set(only), other) | (other, Answer::Set(only)) if only.len() == 1 => same(&only[0], other, fuel),
         (Answer::Equation(equation), other) | (other, Answer::Equation(equation)) => match equation.label {
             Some(_) => same(&equation.value, other, fuel),
             None => Ok(false),
         },
         (Answer::Bracketed { open, close, items }, Answer::Bracketed { open: opens, close: closes, items: others }) => {
             let ends = open == opens && close == closes;
-            let unbounded = || match (interval(a), interval(b)) {
-                (Some(a), Some(b)) => same_interval(&a, &b, fuel),
-                _ => Ok(false),
-            };
             if ends {
-                in_order(&items.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel)
-            } else {
-                unbounded()
+                return in_order(&items.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel);
+            }
+            // Infinite ends are open, however they are written.
+            match (line::interval(a), line::interval(b)) {
+                (Some(a), Some(b)) => line::same(&[a], &[b], fuel),
+                _ => Ok(false),
             }
         }
         (Answer::Region { intervals, .. }, other @ Answer::Bracketed { .. })
-        | (other @ Answer::Bracketed { .. }, Answer::Region { intervals, .. }) => {
-            match (&intervals[..], interval(other)) {
-                ([only], Some(other)) => same_interval(only, &other, fuel),
-                _ => Ok(false),
-            }
-        }
+        | (other @ Answer::Bracketed { .. }, Answer::Region { intervals, .. }) => match line::interval(other) {
+            Some(other) => line::same(intervals, &[other], fuel),
+            None => Ok(false),
+        },
         (Answer::Region { variable, intervals }, Answer::Region { variable: other_variable, intervals: others }) => {
             let same_variable = variable.is_none() || other_variable.is_none() || variable == other_variable;
-            Ok(same_variable && matched(intervals, others, |a, b| same_interval(a, b, fuel))?)
+            Ok(same_variable && line::same(intervals, others, fuel)?)
         }
         (Answer::Inequality { difference, is_strict }, Answer::Inequality { difference: other, is_strict: also }) => {
             Ok(is_strict == also && proportional(difference, other, Scale::Positive, fuel)?)
+        }
+        (Answer::Clock(a), Answer::Clock(b)) => Ok(a.same(*b)),
+        (Answer::Clock(clock), Answer::Ratio { parts, is_clock: true })
+        | (Answer::Ratio { parts, is_clock: true }, Answer::Clock(clock)) => {
+            let number = |part| formula::literal(part).and_then(|value| value.to_integer().to_u32());
+            let numbers: Option<Vec<u32>> = parts.iter().map(number).collect();
+            Ok(numbers.and_then(|numbers| Clock::new(&numbers, None)).is_some_and(|other| clock.same(other)))
         }
         (Answer::Ratio { parts, is_clock }, Answer::Ratio { parts: others, is_clock: also }) => {
             if parts.len() != others.len() {
@@ -103,9 +108,14 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             if is_determinant != also || !same_shape {
                 return Ok(false);
             }
-            let cells = |rows: &'_ Vec<Vec<Answer>>| rows.iter().flatten().cloned().collect::<Vec<_>>();
-            let (cells, others) = (cells(rows), cells(others));
-            in_order(&cells.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel)
+            in_order(&rows.iter().flatten().collect::<Vec<_>>(), &others.iter().flatten().collect::<Vec<_>>(), fuel)
+        }
+        // A vector may be written as a row or as a column.
+        (Answer::Matrix { is_determinant: false, rows }, Answer::Bracketed { open: '(', close: ')', items })
+        | (Answer::Bracketed { open: '(', close: ')', items }, Answer::Matrix { is_determinant: false, rows })
+            if rows.len() == 1 || rows.iter().all(|row| row.len() == 1) =>
+        {
+            in_order(&rows.iter().flatten().collect::<Vec<_>>(), &items.iter().collect::<Vec<_>>(), fuel)
         }
         (Answer::Text(a), Answer::Text(b)) => Ok(phrase::same(a, b) && !a.is_empty()),
         _ => Ok(false),
@@ -186,7 +196,11 @@ fn same_equation(a: &Equation, b: &Equation, fuel: &Fuel) -> Result<bool, Failur
     {
         return Ok(true);
     }
-    Ok(a.label.is_some() && a.label == b.label && same(&a.value, &b.value, fuel)?)
+    let (Some(name), Some(other)) = (&a.label, &b.label) else { return Ok(false) };
+    // A graph may be called y or f(x).
+    let is_graph = |one: &str, other: &str| one == "y" && matches!(other, "f(x)" | "g(x)" | "h(x)");
+    let same_name = name == other || is_graph(name, other) || is_graph(other, name);
+    Ok(same_name && same(&a.value, &b.value, fuel)?)
 }
 
 /// Values by their names, in the order of the names, if all are named and no two names differ in their index alone.

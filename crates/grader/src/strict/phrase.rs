@@ -44,7 +44,7 @@ fn multiplier(word: &str) -> Option<i64> {
 }
 
 /// The denominator that a word names.
-fn part(word: &str) -> Option<i64> {
+pub(super) fn part(word: &str) -> Option<i64> {
     Some(match word {
         "half" | "halves" => 2,
         "third" | "thirds" => 3,
@@ -128,7 +128,17 @@ fn number(tokens: &[Token]) -> (Option<BigRational>, usize) {
         }
         at += 1 + hyphen + and;
     }
-    (Some(total + value), at)
+    let total = total + value;
+    // "two and a half"
+    if let [and, one, piece, ..] = tokens.get(at..).unwrap_or_default()
+        && is_spelled
+        && and.reads("and")
+        && (one.reads("a") || one.reads("one"))
+        && let Some(parts) = lower(piece).as_deref().and_then(part)
+    {
+        return (Some(total + whole(1) / whole(parts)), at + 3);
+    }
+    (Some(total), at)
 }
 
 /// The answer without a lead-in such as `The answer is` or `Answer:`, and without an "about" sign.
@@ -144,10 +154,15 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     {
         tokens = rest;
     }
-    while tokens.first().is_some_and(|token| token.is_any("≈=:")) {
-        tokens = &tokens[1..];
+    const ABOUT: [&str; 5] = ["about", "approximately", "approx", "roughly", "around"];
+    let is_value = |token: &Token| !matches!(token.kind, Kind::Word(_) | Kind::Symbol(_));
+    loop {
+        match tokens {
+            [first, rest @ ..] if first.is_any("≈=:∼∴") => tokens = rest,
+            [first, rest @ ..] if reads(first, &ABOUT) && rest.first().is_some_and(is_value) => tokens = rest,
+            _ => return tokens,
+        }
     }
-    tokens
 }
 
 /// The answer as plain lower-case words.
@@ -179,7 +194,8 @@ pub(super) fn text(tokens: &[Token]) -> String {
 /// Whether two texts are the same, with or without hyphens in their words.
 pub(super) fn same(a: &str, b: &str) -> bool {
     let joined = |text: &str| text.replace(['-', ' '], "");
-    a == b || ((a.contains('-') || b.contains('-')) && joined(a) == joined(b))
+    let is_missing = |text: &str| matches!(text, "dne" | "does not exist");
+    a == b || (is_missing(a) && is_missing(b)) || ((a.contains('-') || b.contains('-')) && joined(a) == joined(b))
 }
 
 /// Whether both are one word, whatever its case. Two letters may be variables, so they count only as English words.
@@ -192,7 +208,10 @@ pub(super) fn same_word(a: &[Token], b: &[Token]) -> bool {
 
 /// Whether the words say that there is nothing.
 pub(super) fn is_nothing(text: &str) -> bool {
-    matches!(text, "no solution" | "no solutions" | "no real solution" | "no real solutions" | "empty set" | "no roots")
+    matches!(
+        text,
+        "no solution" | "no solutions" | "no real solution" | "no real solutions" | "no solution exists" | "empty set"
+    ) || matches!(text, "no roots" | "no real roots" | "there is no solution" | "there are no solutions")
 }
 
 /// Whether the words say that it may be any number.

@@ -48,6 +48,8 @@ pub(super) fn sign_of_command(name: &str) -> Option<char> {
         "yen" => '¥',
         "ldots" | "dots" | "cdots" => '…',
         "&" => '&',
+        "over" => '⁄',
+        "therefore" => '∴',
         _ => return None,
     })
 }
@@ -71,6 +73,7 @@ pub(super) fn is_setting(name: &str) -> bool {
 /// Commands that make a blank.
 pub(super) fn is_blank(name: &str) -> bool {
     matches!(name, "," | ";" | ":" | "!" | " " | ">" | "quad" | "qquad" | "enspace" | "thinspace" | "space" | "newline")
+        || matches!(name, "blacksquare" | "qed")
 }
 
 /// Commands around words.
@@ -107,7 +110,9 @@ pub(super) fn folded(c: char) -> char {
         '∣' | '｜' => '|',
         '\u{2329}' | '\u{3008}' => '⟨',
         '\u{232a}' | '\u{3009}' => '⟩',
-        '’' | '‘' | '′' | 'ʹ' => '\'',
+        '’' | '‘' | '′' | 'ʹ' | '`' | '´' => '\'',
+        '“' | '”' | '″' => '"',
+        'µ' => 'μ',
         '∶' => ':',
         '。' => '.',
         '、' => ',',

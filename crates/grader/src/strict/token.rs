@@ -1,6 +1,7 @@
 //! The pieces an answer is written in.
 
 use num_rational::BigRational;
+use num_traits::ToPrimitive;
 
 use crate::fuel::DEEPEST_NEST;
 
@@ -35,9 +36,23 @@ pub(super) struct Token {
     pub(super) spaced: bool,
     /// Whether it stood in `\text{…}` or its like.
     pub(super) prose: bool,
+    /// Whether it is digits that start with a needless zero, as in `10:05`.
+    pub(super) padded: bool,
 }
 
 impl Token {
+    pub(super) fn sign(sign: char) -> Self {
+        Self { kind: Kind::Sign(sign), spaced: false, prose: false, padded: false }
+    }
+
+    /// The number, if it is a whole one.
+    pub(super) fn whole(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Number(value) if value.is_integer() => value.numer().to_u32(),
+            _ => None,
+        }
+    }
+
     pub(super) fn is(&self, sign: char) -> bool {
         self.kind == Kind::Sign(sign)
     }

@@ -81,8 +81,8 @@ impl Eval {
 
     fn evaluate(&self, preset: Option<&Preset>) -> Result<(), TrainError> {
         let exam = self.settings.exam(preset)?;
-        if let Some(preset) = preset.filter(|preset| preset.benchmark.problems != exam.problems.len()) {
-            let (published, ours) = (preset.benchmark.problems, exam.problems.len());
+        if let Some(preset) = preset.filter(|preset| preset.benchmark.problems != exam.count) {
+            let (published, ours) = (preset.benchmark.problems, exam.count);
             tracing::warn!(
                 "{} has {published} problems, this data {ours}: the numbers do not compare",
                 preset.benchmark.title
@@ -92,7 +92,6 @@ impl Eval {
         let open = |(folder, protocol): (&PathBuf, &Protocol)| Journal::open(folder, protocol);
         let mut journal = self.output.as_ref().zip(protocol.as_ref()).map(open).transpose()?;
         let evaluation = take(&exam, journal.as_mut())?;
-        name_skipped(&evaluation);
         let summary = json!({ "protocol": protocol, "evaluation": evaluation });
         if let Some((journal, _)) = &journal {
             journal.finish(&summary)?;
@@ -105,15 +104,14 @@ impl Eval {
         if evaluation.overall.problems > 0 {
             return Ok(());
         }
-        let skipped = evaluation.skipped.first();
-        let first = skipped.map_or_else(String::new, |skipped| format!(": {}: {}", skipped.place, skipped.reason));
-        Err(TrainError::NothingEvaluated { problems: exam.problems.len(), skipped: evaluation.skipped.len(), first })
+        let first = evaluation.skipped.first().map_or_else(String::new, |skipped| format!(": {}", skipped.reason));
+        Err(TrainError::NothingEvaluated { problems: exam.count, skipped: evaluation.skipped.len(), first })
     }
 }
 
 /// Answers what is left, behind a progress bar with the accuracy so far.
 fn take(exam: &Exam, journal: Option<&mut (Journal, Tally)>) -> Result<Evaluation, TrainError> {
-    let bar = progress_bar("problems", exam.problems.len());
+    let bar = progress_bar("problems", exam.count);
     if let Some((_, tally)) = &journal {
         bar.set_position(tally.problems() as u64);
         bar.reset_eta();
@@ -124,15 +122,6 @@ fn take(exam: &Exam, journal: Option<&mut (Journal, Tally)>) -> Result<Evaluatio
     });
     bar.finish_and_clear();
     evaluation
-}
-
-fn name_skipped(evaluation: &Evaluation) {
-    for skipped in evaluation.skipped.iter().take(NAMED) {
-        tracing::warn!("problem {} ({}) is skipped: {}", skipped.problem + 1, skipped.place, skipped.reason);
-    }
-    if let Some(more) = evaluation.skipped.len().checked_sub(NAMED).filter(|more| *more > 0) {
-        tracing::warn!("{more} more problems are skipped");
-    }
 }
 
 /// What was asked, and what came out.
@@ -156,6 +145,12 @@ fn show(exam: &Exam, evaluation: &Evaluation, output: Option<&Path>) -> Result<(
     print(&table::table(evaluation))?;
     if let Some(error) = evaluation.overall.sampling_error {
         print(&format!("SE from the draws alone, for these problems and other seeds: {:.1}", 100.0 * error))?;
+    }
+    for skipped in evaluation.skipped.iter().take(NAMED) {
+        print(&format!("skipped: {}", skipped.reason))?;
+    }
+    if let Some(more) = evaluation.skipped.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        print(&format!("skipped: {more} more"))?;
     }
     match output {
         Some(folder) => print(&format!("responses and figures: {}", folder.display())),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use dataset::read_json_lines;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
 use trainer::{Console, Evaluation, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
@@ -96,7 +95,7 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     let steps = config.schedule.steps;
     let mut trainer = Trainer::start(config)?;
     let recipe = trainer.algorithm.recipe.to_string();
-    let problems = read_json_lines(&held_out)?;
+    let problems = trainer.config.data.open(&held_out)?;
     let before = trainer.validate(&problems, |_| {})?;
     tracing::info!("held-out accuracy after the warm-up: {before}");
 

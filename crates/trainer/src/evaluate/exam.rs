@@ -1,7 +1,5 @@
 //! An evaluation by itself, from a configuration to figures.
 
-use dataset::{Problem, read_json_lines};
-
 use super::figures::Evaluation;
 use super::go_on;
 use super::journal::Journal;
@@ -9,28 +7,32 @@ use super::protocol::Protocol;
 use super::tally::Tally;
 use crate::collect::Source;
 use crate::config::TrainConfig;
+use crate::problems::Problems;
 use crate::{TrainError, device};
 
 /// A configuration whose model is to answer its held-out problems, as its validation does.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Exam {
     /// The configuration. What concerns training alone is not read.
     pub config: TrainConfig,
     /// The preset that made some of its settings, if there is one.
     pub preset: Option<String>,
     /// The problems.
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
+    /// How many of them are asked, from the first on.
+    pub count: usize,
 }
 
 impl Exam {
-    /// Reads the problems of `data.held_out`.
+    /// Opens the files of `data.held_out`, of which at most the first `limit` problems are asked.
     ///
     /// # Errors
     /// If there are none.
-    pub fn new(config: TrainConfig, preset: Option<String>) -> Result<Self, TrainError> {
+    pub fn new(config: TrainConfig, preset: Option<String>, limit: Option<usize>) -> Result<Self, TrainError> {
         let missing = || TrainError::Usage("there are no problems to answer; name some with --data".to_owned());
-        let problems = read_json_lines(config.data.held_out.as_deref().ok_or_else(missing)?)?;
-        Ok(Self { config, preset, problems })
+        let problems = config.data.open(config.data.held_out.as_ref().ok_or_else(missing)?)?;
+        let count = problems.len().min(limit.unwrap_or(usize::MAX));
+        Ok(Self { config, preset, problems, count })
     }
 
     /// Everything that the figures will depend on. Reads the model's files whole.
@@ -38,7 +40,7 @@ impl Exam {
     /// # Errors
     /// If a file cannot be read.
     pub fn protocol(&self) -> Result<Protocol, TrainError> {
-        Protocol::new(&self.config, self.preset.as_deref(), &self.problems)
+        Protocol::new(&self.config, self.preset.as_deref(), self.problems.dataset(), self.count)
     }
 
     /// Answers the problems and takes the figures; with a journal, only the problems it does not hold. `done` is told after
@@ -56,7 +58,7 @@ impl Exam {
             Some((journal, tally)) => (Some(journal), tally.clone()),
             None => (None, Tally::new(config.schedule.validation_samples)),
         };
-        if tally.problems() == self.problems.len() {
+        if tally.problems() == self.count {
             return Ok(tally.evaluation());
         }
         let policy = vlm_model::load(&config.model, &device(&config.device)?)?;
@@ -65,6 +67,6 @@ impl Exam {
         let source = Source { policy: &policy, processor: &processor, reward: &reward, config };
         let mut journal = journal;
         let keep = |records: &[_]| journal.as_mut().map_or(Ok(()), |journal| journal.append(records));
-        Ok(go_on(&source, &self.problems, tally, keep, done)?.evaluation())
+        Ok(go_on(&source, &self.problems, self.count, tally, keep, done)?.evaluation())
     }
 }

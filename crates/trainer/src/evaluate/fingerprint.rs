@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use dataset::Problem;
+use dataset::{Dataset, ImageSource};
 use sha2::{Digest as _, Sha256};
 
 use super::protocol::ProblemSet;
@@ -32,21 +32,34 @@ pub(super) fn files_of_model(folder: &Path) -> Result<BTreeMap<String, String>, 
     Ok(files)
 }
 
-/// SHA-256 over texts, answers and image files. An image that cannot be read counts as none: its problem will be skipped.
-pub(super) fn problem_set(problems: &[Problem]) -> Result<ProblemSet, TrainError> {
+/// SHA-256 over texts, answers and image files of the first `count` problems. A row that is no problem counts as such, and an
+/// image that cannot be read as an empty one: such problems will be skipped.
+pub(super) fn problem_set(dataset: &Dataset, count: usize) -> Result<ProblemSet, TrainError> {
     let mut digest = Sha256::new();
     let mut part = |bytes: &[u8]| {
         digest.update((bytes.len() as u64).to_le_bytes());
         digest.update(bytes);
     };
-    for problem in problems {
+    for number in 0..count {
+        let problem = match dataset.problem(number) {
+            Ok(problem) => problem,
+            Err(error) if error.is_of_row() => {
+                part(b"no problem");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        part(problem.system.unwrap_or_default().as_bytes());
         part(problem.problem.as_bytes());
         part(problem.answer.as_bytes());
         for image in &problem.images {
-            part(&fs::read(image).unwrap_or_default());
+            match image {
+                ImageSource::File(path) => part(&fs::read(path).unwrap_or_default()),
+                ImageSource::Bytes(bytes) => part(bytes),
+            }
         }
     }
-    Ok(ProblemSet { count: problems.len(), sha256: hexadecimal(digest) })
+    Ok(ProblemSet { count, sha256: hexadecimal(digest) })
 }
 
 fn hexadecimal(digest: Sha256) -> String {
@@ -58,7 +71,7 @@ fn hexadecimal(digest: Sha256) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use dataset::{At, Place, Problem};
 
     use super::*;
 
@@ -82,26 +95,31 @@ mod tests {
         let image = |name: &str, bytes: &str| {
             let path = folder.path().join(name);
             fs::write(&path, bytes).expect("a writable folder");
-            path
+            ImageSource::File(path)
         };
-        let problem = |text: &str, answer: &str, images: Vec<PathBuf>| Problem {
+        let problem = |text: &str, answer: &str, images: Vec<ImageSource>| Problem {
             problem: text.to_owned(),
+            system: None,
             images,
             answer: answer.to_owned(),
             teacher: None,
             category: None,
-            line: 1,
+            place: Place { file: folder.path().join("x.jsonl"), at: At::Line(1) },
         };
-        let digest = |problems: &[Problem]| problem_set(problems).expect("readable").sha256;
-        let ours = digest(&[problem("ab", "c", vec![image("a.png", "1")])]);
-        assert_eq!(ours, digest(&[problem("ab", "c", vec![image("b.png", "1")])]), "names do not count");
+        let digest = |problem: Problem| problem_set(&Dataset::of(vec![problem]), 1).expect("readable").sha256;
+        let ours = digest(problem("ab", "c", vec![image("a.png", "1")]));
+        assert_eq!(ours, digest(problem("ab", "c", vec![image("b.png", "1")])), "names do not count");
+        assert_eq!(ours, digest(problem("ab", "c", vec![ImageSource::Bytes(b"1".to_vec())])), "nor where bytes lie");
         for other in [
             problem("a", "bc", vec![image("a.png", "1")]),
             problem("ab", "d", vec![image("a.png", "1")]),
             problem("ab", "c", vec![image("c.png", "2")]),
             problem("ab", "c", Vec::new()),
+            Problem { system: Some("Think.".to_owned()), ..problem("ab", "c", vec![image("a.png", "1")]) },
         ] {
-            assert_ne!(ours, digest(std::slice::from_ref(&other)), "{other:?}");
+            assert_ne!(ours, digest(other.clone()), "{other:?}");
         }
+        let two = Dataset::of(vec![problem("ab", "c", vec![image("a.png", "1")]), problem("x", "y", Vec::new())]);
+        assert_eq!(problem_set(&two, 1).expect("readable"), ProblemSet { count: 1, sha256: ours }, "the first alone");
     }
 }

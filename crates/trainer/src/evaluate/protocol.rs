@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dataset::Problem;
+use dataset::Dataset;
 use reward::SoftOverlong;
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,9 @@ use super::fingerprint::{files_of_model, problem_set};
 use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::recipe::{Difference, differences};
+
+/// Settings of the section `data` that say where problems are found, not how they are asked.
+const FILES: [&str; 4] = ["train", "held_out", "layout", "image_folder"];
 
 /// What an evaluation asks, of whom and how: two evaluations with the same protocol have the same figures.
 ///
@@ -28,7 +31,7 @@ pub struct Protocol {
     pub model: BTreeMap<String, String>,
     /// The problems.
     pub problems: ProblemSet,
-    /// How a problem becomes a prompt: the section `data` of a configuration without its files.
+    /// How a problem becomes a prompt: the section `data` of a configuration, less where the files lie.
     pub prompt: Value,
     /// Temperature, filters and length limit.
     pub sampling: Sampling,
@@ -60,21 +63,26 @@ pub struct ProblemSet {
 }
 
 impl Protocol {
-    /// The protocol of a configuration: its model answers `problems` as its validation does.
+    /// The protocol of a configuration: its model answers the first `count` problems of `dataset` as its validation does.
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn new(config: &TrainConfig, preset: Option<&str>, problems: &[Problem]) -> Result<Self, TrainError> {
+    pub fn new(
+        config: &TrainConfig,
+        preset: Option<&str>,
+        dataset: &Dataset,
+        count: usize,
+    ) -> Result<Self, TrainError> {
         let json = |source| TrainError::Json { place: "resolved configuration".to_owned(), source };
         let mut prompt = serde_json::to_value(&config.data).map_err(json)?;
         if let Value::Object(data) = &mut prompt {
-            data.retain(|key, _| !["train", "held_out"].contains(&key.as_str()));
+            data.retain(|key, _| !FILES.contains(&key.as_str()));
         }
         Ok(Self {
             program: concat!("sightline ", env!("CARGO_PKG_VERSION")).to_owned(),
             preset: preset.map(str::to_owned),
             model: files_of_model(&config.model)?,
-            problems: problem_set(problems)?,
+            problems: problem_set(dataset, count)?,
             prompt,
             sampling: config.rollout.sampling.clone(),
             samples: config.schedule.validation_samples,

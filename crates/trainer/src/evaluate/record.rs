@@ -72,9 +72,9 @@ impl Record {
 }
 
 /// The records of the responses to problem `number`.
-pub(super) fn records(number: usize, problem: &Problem, answered: Answered) -> impl Iterator<Item = Record> {
+pub(super) fn records(number: usize, problem: Problem, answered: Answered) -> impl Iterator<Item = Record> {
     let Answered { task, responses, .. } = answered;
-    let (place, category) = (place(problem), problem.category.clone());
+    let (place, category) = (problem.place.to_string(), problem.category);
     responses.into_iter().enumerate().map(move |(sample, (completion, judged))| {
         let (verdict, ungraded) = match judged.verdict {
             Ok(verdict) => (Some(verdict), None),
@@ -94,9 +94,4 @@ pub(super) fn records(number: usize, problem: &Problem, answered: Answered) -> i
             ungraded,
         })
     })
-}
-
-/// Where a problem stands.
-pub(super) fn place(problem: &Problem) -> String {
-    format!("line {}", problem.line)
 }

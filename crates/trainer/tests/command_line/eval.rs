@@ -157,12 +157,12 @@ fn bad_rows_are_named() {
         path.display().to_string()
     };
     let ended = sightline(&["eval", "--config", &config("some"), "--json"], "");
-    assert!(ended.errors.contains("problem 2") && ended.errors.contains("<|im_end|>"), "{}", ended.errors);
+    assert!(ended.errors.contains("some.jsonl:2") && ended.errors.contains("<|im_end|>"), "{}", ended.errors);
     let evaluation = &json(ended)["evaluation"];
     assert_eq!((&evaluation["overall"]["problems"], &evaluation["samples"]), (&2.into(), &2.into()));
     assert_eq!(evaluation["skipped"][0]["problem"], 1);
     let table = sightline(&["eval", "--config", &config("some")], "").output();
-    assert!(table.contains("problems skipped: 1"), "{table}");
+    assert!(table.contains("problems skipped: 1") && table.contains("skipped: "), "{table}");
     let nothing = sightline(&["eval", "--config", &config("none"), "--json"], "");
     nothing.fails_with("nothing was evaluated");
     assert!(nothing.output.contains("\"skipped\""), "the figures are printed all the same");

@@ -11,7 +11,7 @@ fn presets_are_configurations() {
         ["geo3k", "mmk12", "mathverse", "mathverse-v", "mathvision", "we-math", "dynamath", "logicvista", "mmmu-pro"];
     assert_eq!(names, expected);
     for preset in &presets {
-        let config = TrainConfig::of_model(Path::new("model"), Path::new("data.jsonl"));
+        let config = TrainConfig::of_model(Path::new("model"), Path::new("data.jsonl").into());
         let config = config.with_overrides(&preset.overrides()).expect(preset.name);
         let sampling = &config.rollout.sampling;
         assert_eq!(
@@ -20,7 +20,10 @@ fn presets_are_configurations() {
         );
         assert_eq!((config.data.min_pixels, config.data.max_pixels), (Some(3136), Some(768 * 768)));
         assert_eq!((config.schedule.validation_samples, config.rollout.judge_truncated), (8, true));
-        assert!(config.data.instruction.contains("\\boxed{}") && config.data.max_prompt_tokens == 9216);
+        assert!(
+            config.data.template == dataset::Template::find("vppo").expect("built in")
+                && config.data.max_prompt_tokens == 9216
+        );
         assert_eq!(config.reward.profile, Some(reward::Profile::Mathruler));
         let texts = [&preset.harness.documented, &preset.harness.undocumented, &preset.harness.unpublished];
         assert!(texts.iter().all(|texts| !texts.is_empty()) && !preset.harness.departures.is_empty());

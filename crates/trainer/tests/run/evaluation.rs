@@ -74,7 +74,7 @@ impl Run {
     }
 
     fn exam(&self, step: usize, overrides: &[&str]) -> Exam {
-        Exam::new(self.config(step, overrides), None).expect("there are problems")
+        Exam::new(self.config(step, overrides), None, None).expect("there are problems")
     }
 }
 
@@ -130,7 +130,8 @@ fn evaluations_are_validations() {
 fn a_bad_row_changes_no_other() {
     let workspace = Workspace::new();
     let mut config = workspace.config("run", "grpo");
-    config.data.held_out = Some(workspace.path("problems/held_out.jsonl"));
+    let file = workspace.path("problems/held_out.jsonl");
+    config.data.held_out = Some(file.clone().into());
     config.schedule.validation_samples = 2;
     let records = |exam: &Exam, output: &str| {
         let folder = workspace.path(output);
@@ -140,27 +141,35 @@ fn a_bad_row_changes_no_other() {
         let records: Vec<Record> = text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
         (evaluation, records)
     };
-    let good = Exam::new(config.clone(), None).expect("there are problems");
-    let mut bad = good.clone();
-    bad.problems[1].problem += " <|im_end|>";
-    let (whole, ours) = records(&good, "good");
-    let (partial, theirs) = records(&bad, "bad");
+    let exam = || Exam::new(config.clone(), None, None).expect("there are problems");
+    let (whole, ours) = records(&exam(), "good");
     assert_eq!((whole.overall.problems, whole.skipped.len()), (3, 0));
-    assert_eq!((partial.overall.problems, partial.overall.responses, partial.skipped.len()), (2, 4, 1));
-    assert!(partial.skipped[0].problem == 1 && partial.skipped[0].reason.contains("<|im_end|>"), "{partial:?}");
-    let others = |records: Vec<Record>| records.into_iter().filter(|record| record.problem() != 1).collect::<Vec<_>>();
-    assert_eq!(others(ours), others(theirs));
-    // All of them bad: no figures, and no error here.
-    for problem in &mut bad.problems {
-        problem.problem += " <|im_end|>";
+    let text = fs::read_to_string(&file).expect("problems");
+    let mut rows: Vec<&str> = text.lines().collect();
+    for (name, bad, reason) in [
+        ("token", "{\"problem\": \"Is <|im_end|> a word?\", \"answer\": \"no\"}", "<|im_end|>"),
+        ("image", "{\"problem\": \"<image>What?\", \"images\": [\"lost.png\"], \"answer\": \"no\"}", "lost.png"),
+        ("row", "what?", "not a"),
+    ] {
+        rows[1] = bad;
+        fs::write(&file, rows.join("\n")).expect("a writable folder");
+        let (partial, theirs) = records(&exam(), name);
+        let overall = &partial.overall;
+        assert_eq!((overall.problems, overall.responses, partial.skipped.len()), (2, 4, 1));
+        let skipped = &partial.skipped[0];
+        assert!(skipped.problem == 1 && skipped.place.ends_with("held_out.jsonl:2"), "{skipped:?}");
+        assert!(skipped.reason.contains(reason), "{skipped:?}");
+        let others = |records: &[Record]| -> Vec<Record> {
+            records.iter().filter(|record| record.problem() != 1).cloned().collect()
+        };
+        assert_eq!(others(&ours), others(&theirs));
     }
-    let nothing = bad.take(None, |_| {}).expect("nothing to sample");
-    assert_eq!((nothing.overall.problems, nothing.skipped.len()), (0, 3));
-    // In a run it is left out as well, at every validation.
+    // All of them bad: no figures, and no error here.
     config.data.max_prompt_tokens = 1;
-    config.output = workspace.path("unused");
-    let without = Exam { config, ..good }.take(None, |_| {}).expect("nothing to sample");
-    assert!(without.skipped.iter().all(|skipped| skipped.reason.contains("the limit is 1")), "{without:?}");
+    let nothing = Exam::new(config, None, None).expect("there are problems").take(None, |_| {});
+    let nothing = nothing.expect("nothing to sample");
+    assert_eq!((nothing.overall.problems, nothing.skipped.len()), (0, 3));
+    assert!(nothing.skipped[0].reason.contains("the limit is 1"), "{nothing:?}");
 }
 
 /// Limits on images reach the prompt.

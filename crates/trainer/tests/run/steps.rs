@@ -183,7 +183,7 @@ fn reports_say_what_was_measured() {
 fn runs_end_with_a_validation() {
     let workspace = Workspace::new();
     let mut config = workspace.config("run", "grpo");
-    config.data.held_out = Some(workspace.path("problems/held_out.jsonl"));
+    config.data.held_out = Some(workspace.path("problems/held_out.jsonl").into());
     config.schedule.validation_samples = 2;
     let mut trainer = Trainer::start(config).expect("starts");
     let evaluation = trainer.run(&mut []).expect("runs").expect("there are held-out problems");

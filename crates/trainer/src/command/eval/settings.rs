@@ -11,9 +11,9 @@ pub(super) struct Settings {
     /// Checkpoint folder in Hub layout [default with --run: the run's newest]
     #[arg(long)]
     model: Option<PathBuf>,
-    /// Files of problems [default with --run or --config: the held-out ones]
+    /// Files or folders of problems, `FOLDER@SPLIT` for a split [default with --run or --config: the held-out ones]
     #[arg(long, num_args = 1..)]
-    data: Vec<PathBuf>,
+    data: Vec<String>,
     /// Folder of a training run, whose settings are taken over
     #[arg(long, conflicts_with = "config")]
     run: Option<PathBuf>,
@@ -86,13 +86,13 @@ impl Settings {
                 let missing =
                     |flag: &str| TrainError::Usage(format!("{flag} is missing; give it, or --run or --config"));
                 let model = self.model.as_ref().ok_or_else(|| missing("--model"))?;
-                let data = self.data.first().ok_or_else(|| missing("--data"))?;
-                TrainConfig::of_model(model, data).with_overrides(&overrides)?
+                if self.data.is_empty() {
+                    return Err(missing("--data"));
+                }
+                TrainConfig::of_model(model, self.data.iter().collect()).with_overrides(&overrides)?
             }
         };
-        let mut exam = Exam::new(config, preset)?;
-        exam.problems.truncate(self.limit.unwrap_or(usize::MAX));
-        Ok(exam)
+        Exam::new(config, preset, self.limit)
     }
 
     /// The flags as overrides, before those given as such.
@@ -101,7 +101,7 @@ impl Settings {
         let greedy = self.greedy.then_some(1);
         let flags = [
             self.model.as_ref().map(|model| text("model", &path(model))),
-            self.data.first().map(|data| text("data.held_out", &path(data))),
+            (!self.data.is_empty()).then(|| format!("data.held_out={}", toml::Value::from(self.data.clone()))),
             self.device.as_ref().map(|device| text("device", device)),
             self.seed.map(|seed| format!("seed={seed}")),
             self.samples.or(greedy).map(|samples| format!("schedule.validation_samples={samples}")),
