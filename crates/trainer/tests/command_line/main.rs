@@ -2,7 +2,10 @@
 
 mod credit;
 mod credit_golden;
+mod data;
+mod download;
 mod generate;
+mod hub;
 mod program;
 mod recipe;
 mod score;
