@@ -57,5 +57,5 @@ pub use layout::{Layout, NamedColumns, Preset};
 pub use problem::{At, IMAGE_MARKER, ImageSource, Place, Problem};
 pub use sampler::Sampler;
 pub use selection::Selection;
-pub use split::{is_data, split_of};
+pub use split::{is_data, is_of_split};
 pub use template::Template;

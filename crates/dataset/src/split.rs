@@ -1,6 +1,7 @@
 //! Splits of a data set by the names of its files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::DatasetError;
@@ -22,20 +23,28 @@ pub fn is_data(name: &Path) -> bool {
     is_table && !is_description
 }
 
-/// The split that a file belongs to by a word of its name, or else of its folders' names; `name` begins inside the data set's folder.
+/// Whether a file belongs to a split of its data set; `name` begins inside the data set's folder.
 #[must_use]
-pub fn split_of(name: &Path) -> Option<String> {
-    let named = |part: &str| {
-        let words = part.split(|letter: char| !letter.is_alphanumeric()).map(str::to_lowercase);
-        words
-            .into_iter()
-            .find_map(|word| SPLITS.iter().find(|names| names.contains(&&*word)))
-            .map(|names| names[0].to_owned())
+pub fn is_of_split(name: &Path, split: &str) -> bool {
+    split_of(name) == canonical(split).unwrap_or(split)
+}
+
+/// The split that a word stands for.
+fn canonical(word: &str) -> Option<&'static str> {
+    SPLITS.iter().find(|names| names.contains(&word)).map(|names| names[0])
+}
+
+/// The split that a file belongs to.
+fn split_of(name: &Path) -> String {
+    let named = |part: &OsStr| {
+        let part = part.to_string_lossy().to_lowercase();
+        part.split(|letter: char| !letter.is_alphanumeric()).find_map(canonical)
     };
-    let parts: Vec<String> = name.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-    let by_word = parts.iter().rev().find_map(|part| named(part));
-    // The Hub names a split of any name by the files' numbers.
-    by_word.or_else(|| Some(numbered(name)?.0))
+    match name.iter().rev().find_map(named) {
+        Some(split) => split.to_owned(),
+        // The Hub names a split of any name by the files' numbers.
+        None => numbered(name).map_or_else(|| SPLITS[0][0].to_owned(), |(split, _, _)| split),
+    }
 }
 
 /// Name, number and count of a file that is one of several, such as `mini-00000-of-00002.parquet`.
@@ -50,18 +59,15 @@ fn numbered(name: &Path) -> Option<(String, usize, usize)> {
 pub(crate) fn choose(folder: &Path, names: &[PathBuf], wanted: Option<&str>) -> Result<Vec<PathBuf>, DatasetError> {
     let mut splits: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for name in names {
-        splits.entry(split_of(name).unwrap_or_else(|| SPLITS[0][0].to_owned())).or_default().push(name.clone());
+        splits.entry(split_of(name)).or_default().push(name.clone());
     }
     let known = || splits.keys().cloned().collect::<Vec<_>>().join(", ");
     let found = match wanted {
         _ if splits.is_empty() => return Err(DatasetError::NoData { folder: folder.to_owned() }),
         Some(wanted) => {
-            let canonical = SPLITS.iter().find(|names| names.contains(&wanted)).map_or(wanted, |names| names[0]);
-            splits.get(canonical).ok_or_else(|| DatasetError::NoSplit {
-                folder: folder.to_owned(),
-                split: wanted.to_owned(),
-                splits: known(),
-            })?
+            let split = canonical(wanted).unwrap_or(wanted);
+            let (folder, split_name) = (folder.to_owned(), wanted.to_owned());
+            splits.get(split).ok_or_else(|| DatasetError::NoSplit { folder, split: split_name, splits: known() })?
         }
         None if splits.len() > 1 => {
             return Err(DatasetError::SeveralSplits { folder: folder.to_owned(), splits: known() });

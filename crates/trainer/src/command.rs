@@ -1,6 +1,7 @@
 //! The command line.
 
 mod credit;
+mod data;
 mod eval;
 mod generate;
 mod question;
@@ -35,6 +36,8 @@ enum Command {
     Score(score::Score),
     /// Assign token credit: one JSON object per line in, one per line out
     Credit(credit::Credit),
+    /// Look at data before training on it
+    Data(data::Data),
     /// List, print and compare recipes
     Recipe(recipe::RecipeCommand),
 }
@@ -55,6 +58,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Credit(command) => command.run(),
+        Command::Data(command) => command.run(),
         Command::Recipe(command) => command.run(),
     };
     match result {

@@ -60,6 +60,22 @@ pub enum TrainError {
         /// Problems there are.
         problems: usize,
     },
+    /// Something of a Hub that could not be fetched.
+    #[error("cannot download {name}: {reason}")]
+    Download {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Data in which a check found errors.
+    #[error("{bad} of {problems} problems cannot be used")]
+    BadData {
+        /// Problems that training would pass over.
+        bad: usize,
+        /// All problems.
+        problems: usize,
+    },
     /// Problems other than those a run began with.
     #[error("the checkpoint was trained on {recorded} problems, now there are {found}; bring the data back to go on")]
     DataChanged {

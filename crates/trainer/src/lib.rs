@@ -36,6 +36,7 @@ mod checkpoint;
 mod config;
 pub mod demo;
 mod device;
+mod download;
 mod error;
 mod observe;
 mod recipe;
@@ -47,6 +48,7 @@ pub use checkpoint::{RunState, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
 pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
 pub use device::device;
+pub use download::Hub;
 pub use error::TrainError;
 pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,

@@ -80,3 +80,23 @@ pub fn bare(answer: &str) -> &str {
     let inside = answer.trim().strip_prefix(r"\boxed{").and_then(|rest| rest.strip_suffix('}')).map(str::trim);
     inside.filter(|inside| boxed_content(answer) == Some(inside)).unwrap_or(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn a_box_around_the_whole_answer_falls_off() {
+        for (answer, expected) in [
+            (r"\boxed{12}", "12"),
+            (r" \boxed{ \frac{1}{2} } ", r"\frac{1}{2}"),
+            ("12", "12"),
+            (r"\boxed{1} or \boxed{2}", r"\boxed{1} or \boxed{2}"),
+            (r"\boxed{1}{2}", r"\boxed{1}{2}"),
+            (r"x = \boxed{1}", r"x = \boxed{1}"),
+            (r"\boxed{1", r"\boxed{1"),
+        ] {
+            assert_eq!(bare(answer), expected, "{answer}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
     ("reward", &["grader"]),
     ("dependency", &[]),
     ("advantage", &[]),
-    ("trainer", &["advantage", "dataset", "dependency", "reward", "rollout", "vlm-model"]),
+    ("trainer", &["advantage", "dataset", "dependency", "grader", "reward", "rollout", "vlm-model"]),
     (XTASK, &[]),
 ];
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
-use trainer::{Console, Evaluation, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::{Console, Evaluation, Hub, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
 
 use super::print;
 
@@ -34,6 +34,9 @@ pub(crate) struct Train {
     /// Go on from the newest checkpoint of the run's folder
     #[arg(long)]
     resume: bool,
+    /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
+    #[arg(long, requires = "config", conflicts_with = "resume")]
+    download: bool,
 }
 
 impl Train {
@@ -41,7 +44,10 @@ impl Train {
         let overrides = self.all_overrides();
         match &self.config {
             Some(path) => {
-                let config = TrainConfig::read(path, &overrides)?;
+                let mut config = TrainConfig::read(path, &overrides)?;
+                if self.download {
+                    Hub::from_env()?.localize(&mut config)?;
+                }
                 let trainer =
                     if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
                 train(trainer)

@@ -2,8 +2,11 @@
 
 mod credit;
 mod credit_golden;
+mod data;
+mod download;
 mod eval;
 mod generate;
+mod hub;
 mod program;
 mod recipe;
 mod score;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use trainer::{Exam, Preset, TrainConfig, TrainError};
+use dataset::Selection;
+use trainer::{Exam, Hub, Preset, TrainConfig, TrainError};
 
 /// Model, problems and settings.
 #[derive(Args)]
@@ -50,6 +51,9 @@ pub(super) struct Settings {
     /// Answer the first N problems alone
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Fetch model and problems from the Hub where they are given by its names, such as hiyouga/geometry3k@test
+    #[arg(long)]
+    download: bool,
     /// Further settings of a training configuration, such as `data.max_prompt_tokens=8192`
     #[arg(value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -70,7 +74,7 @@ impl Settings {
             false => format!("{} with {}", preset.name, changed.join(", ")),
         });
         let overrides = [of_preset, ours].concat();
-        let config = match (&self.run, &self.config) {
+        let mut config = match (&self.run, &self.config) {
             (Some(run), _) => {
                 let path = run.join("config.toml");
                 // Before the newest checkpoint is looked for, so that a folder without a run is called that.
@@ -92,6 +96,10 @@ impl Settings {
                 TrainConfig::of_model(model, self.data.iter().collect()).with_overrides(&overrides)?
             }
         };
+        if self.download {
+            config.data.train = Selection::default();
+            Hub::from_env()?.localize(&mut config)?;
+        }
         Exam::new(config, preset, self.limit)
     }
 
