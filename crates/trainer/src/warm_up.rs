@@ -54,7 +54,7 @@ pub struct WarmUpProgress {
     /// Mean negative log-likelihood of a teacher token, in nats.
     pub loss: f64,
     /// The last look at the accuracy.
-    pub checked: Option<Evaluation>,
+    pub checked: Option<Box<Evaluation>>,
 }
 
 impl WarmUp {
@@ -93,7 +93,7 @@ impl WarmUp {
             });
             let checked = checked.transpose()?;
             let enough = checked.as_ref().is_some_and(|evaluation| evaluation.overall.accuracy >= self.enough);
-            show(WarmUpProgress { step: step + 1, loss, checked });
+            show(WarmUpProgress { step: step + 1, loss, checked: checked.map(Box::new) });
             if enough {
                 return Ok((policy, step + 1));
             }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use trainer::{Evaluation, Exam, Journal, Preset, Protocol, Tally, TrainError, progress_bar};
+use trainer::{Evaluation, Exam, Journal, Preset, Protocol, TrainError, progress_bar};
 
 use self::settings::Settings;
 use super::print;
@@ -93,7 +93,7 @@ impl Eval {
         let mut journal = self.output.as_ref().zip(protocol.as_ref()).map(open).transpose()?;
         let evaluation = take(&exam, journal.as_mut())?;
         let summary = json!({ "protocol": protocol, "evaluation": evaluation });
-        if let Some((journal, _)) = &journal {
+        if let Some(journal) = &journal {
             journal.finish(&summary)?;
         }
         if self.json {
@@ -110,10 +110,10 @@ impl Eval {
 }
 
 /// Answers what is left, behind a progress bar with the accuracy so far.
-fn take(exam: &Exam, journal: Option<&mut (Journal, Tally)>) -> Result<Evaluation, TrainError> {
+fn take(exam: &Exam, journal: Option<&mut Journal>) -> Result<Evaluation, TrainError> {
     let bar = progress_bar("problems", exam.count);
-    if let Some((_, tally)) = &journal {
-        bar.set_position(tally.problems() as u64);
+    if let Some(journal) = &journal {
+        bar.set_position(journal.tally().problems() as u64);
         bar.reset_eta();
     }
     let evaluation = exam.take(journal, |tally| {

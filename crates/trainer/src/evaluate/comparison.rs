@@ -98,9 +98,8 @@ impl Comparison {
                         categories.entry(category.clone()).or_default().push([before, after]);
                     }
                 }
-                [first, _] => {
-                    *(if first.is_some() { &mut comparison.only_before } else { &mut comparison.only_after }) += 1
-                }
+                [Some(_), None] => comparison.only_before += 1,
+                [None, _] => comparison.only_after += 1,
             }
         }
         comparison.overall = Paired::of(&all);

@@ -48,16 +48,10 @@ impl Exam {
     ///
     /// # Errors
     /// If the model cannot be loaded, nothing can be sampled, or the journal cannot be written.
-    pub fn take(
-        &self,
-        journal: Option<&mut (Journal, Tally)>,
-        done: impl FnMut(&Tally),
-    ) -> Result<Evaluation, TrainError> {
+    pub fn take(&self, mut journal: Option<&mut Journal>, done: impl FnMut(&Tally)) -> Result<Evaluation, TrainError> {
         let config = &self.config;
-        let (journal, tally) = match journal {
-            Some((journal, tally)) => (Some(journal), tally.clone()),
-            None => (None, Tally::new(config.schedule.validation_samples)),
-        };
+        let fresh = || Tally::new(config.schedule.validation_samples);
+        let tally = journal.as_ref().map_or_else(fresh, |journal| journal.tally().clone());
         if tally.problems() == self.count {
             return Ok(tally.evaluation());
         }
@@ -65,7 +59,6 @@ impl Exam {
         let processor = config.data.processor(&config.model)?;
         let reward = config.reward.build()?;
         let source = Source { policy: &policy, processor: &processor, reward: &reward, config };
-        let mut journal = journal;
         let keep = |records: &[_]| journal.as_mut().map_or(Ok(()), |journal| journal.append(records));
         Ok(go_on(&source, &self.problems, self.count, tally, keep, done)?.evaluation())
     }

@@ -27,16 +27,17 @@ const SUMMARY_FILE: &str = "summary.json";
 pub struct Journal {
     folder: PathBuf,
     responses: File,
+    tally: Tally,
 }
 
 impl Journal {
-    /// Opens a folder for an evaluation, makes it if it is not there, and counts what it already holds.
+    /// Opens a folder for an evaluation, makes it if it is not there, and reads what it already holds.
     ///
     /// # Errors
     /// - [`TrainError::EvaluationChanged`] if it holds an evaluation under another protocol; the error lists what differs.
     /// - [`TrainError::Occupied`] if it holds other files, or another process writes to it.
     /// - If it cannot be read or written.
-    pub fn open(folder: &Path, protocol: &Protocol) -> Result<(Self, Tally), TrainError> {
+    pub fn open(folder: &Path, protocol: &Protocol) -> Result<Self, TrainError> {
         let (path, known) = (folder.join(RESPONSES_FILE), folder.join(PROTOCOL_FILE));
         let occupied = |reason: &str| TrainError::Occupied { folder: folder.to_owned(), reason: reason.to_owned() };
         if known.exists() {
@@ -73,7 +74,13 @@ impl Journal {
             );
             responses.set_len(whole).map_err(TrainError::file("cut", &path))?;
         }
-        Ok((Self { folder: folder.to_owned(), responses }, tally))
+        Ok(Self { folder: folder.to_owned(), responses, tally })
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Appends the records of a block.
@@ -89,7 +96,9 @@ impl Journal {
             text.push('\n');
         }
         let written = self.responses.write_all(text.as_bytes()).and_then(|()| self.responses.sync_data());
-        written.map_err(TrainError::file("append to", path))
+        written.map_err(TrainError::file("append to", path))?;
+        self.tally.add(records);
+        Ok(())
     }
 
     /// Writes the figures, of whatever form, to `summary.json`.
@@ -221,14 +230,12 @@ mod tests {
     }
 
     fn fill(folder: &Path, protocol: &Protocol) -> Tally {
-        let (mut journal, mut tally) = Journal::open(folder, protocol).expect("opens");
-        for block in blocks(protocol.problems.count).filter(|block| block.start >= tally.problems()).collect::<Vec<_>>()
-        {
-            let records = records(block, protocol.samples);
-            journal.append(&records).expect("a writable file");
-            tally.add(&records);
+        let mut journal = Journal::open(folder, protocol).expect("opens");
+        let done = journal.tally().problems();
+        for block in blocks(protocol.problems.count).filter(|block| block.start >= done) {
+            journal.append(&records(block, protocol.samples)).expect("a writable file");
         }
-        tally
+        journal.tally().clone()
     }
 
     /// Cut anywhere and taken up again, the file is the same to the byte, and so are the figures.
@@ -254,7 +261,8 @@ mod tests {
         ];
         for cut in ends.into_iter().chain((0..bytes.len()).step_by(997)) {
             fs::write(&path, &bytes[..cut]).expect("a writable file");
-            let (journal, tally) = Journal::open(folder.path(), &protocol).expect("opens");
+            let journal = Journal::open(folder.path(), &protocol).expect("opens");
+            let tally = journal.tally().clone();
             assert!(tally.problems() == 75 || tally.problems().is_multiple_of(BLOCK), "whole blocks");
             assert_eq!(tally.problems() >= BLOCK, cut >= lines[first_block - 1], "as many as there are, cut at {cut}");
             drop(journal);
@@ -285,8 +293,8 @@ mod tests {
             (text.clone() + lines[0] + "\n", 40),
         ] {
             fs::write(&path, changed).expect("a writable file");
-            let (_, tally) = Journal::open(folder.path(), &protocol).expect("opens");
-            assert_eq!(tally.problems(), problems);
+            let journal = Journal::open(folder.path(), &protocol).expect("opens");
+            assert_eq!(journal.tally().problems(), problems);
         }
         assert!(fs::read_to_string(&path).expect("responses") == text, "what follows the end is cut off");
     }
@@ -302,8 +310,8 @@ mod tests {
         for line in ["samples: 2 -> 4", "model.model.safetensors: 00 -> 01"] {
             assert!(error.contains(line), "{error}");
         }
-        let (_open, tally) = Journal::open(folder.path(), &ours).expect("opens");
-        assert_eq!(tally.problems(), 3);
+        let open = Journal::open(folder.path(), &ours).expect("opens");
+        assert_eq!(open.tally().problems(), 3);
         let error = Journal::open(folder.path(), &ours).expect_err("two at once").to_string();
         assert!(error.contains("another process"), "{error}");
         let foreign = tempfile::tempdir().expect("a temporary folder");

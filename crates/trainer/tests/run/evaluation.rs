@@ -100,11 +100,11 @@ fn evaluations_are_validations() {
     let protocol = exam.protocol().expect("readable");
     let take = || {
         let mut journal = Journal::open(&folder, &protocol).expect("opens");
-        let before = journal.1.problems();
+        let before = journal.tally().problems();
         let mut told = Vec::new();
         let evaluation = exam.take(Some(&mut journal), |tally| told.push(tally.problems())).expect("can be sampled");
         assert_eq!(&evaluation, last);
-        journal.0.finish(&evaluation).expect("a writable folder");
+        journal.finish(&evaluation).expect("a writable folder");
         let read = |name: &str| fs::read(folder.join(name)).expect("a file of the evaluation");
         (before, told, read("responses.jsonl"), read("summary.json"))
     };
