@@ -4,6 +4,7 @@ mod credit;
 mod generate;
 mod question;
 mod recipe;
+mod reward;
 mod score;
 mod train;
 
@@ -34,6 +35,8 @@ enum Command {
     Credit(credit::Credit),
     /// List, print and compare recipes
     Recipe(recipe::RecipeCommand),
+    /// Judge answers by a reward, without a model
+    Reward(reward::RewardCommand),
 }
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
@@ -52,6 +55,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Score(command) => command.run(),
         Command::Credit(command) => command.run(),
         Command::Recipe(command) => command.run(),
+        Command::Reward(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! `sightline`: train, generate, score, credit.
+//! `sightline`: train, generate, score, credit, reward.
 
 mod command;
 

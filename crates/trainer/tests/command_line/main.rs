@@ -5,5 +5,6 @@ mod credit_golden;
 mod generate;
 mod program;
 mod recipe;
+mod reward;
 mod score;
 mod train;
