@@ -6,6 +6,7 @@ mod eval;
 mod generate;
 mod question;
 mod recipe;
+mod reward;
 mod score;
 mod train;
 
@@ -40,6 +41,8 @@ enum Command {
     Data(data::Data),
     /// List, print and compare recipes
     Recipe(recipe::RecipeCommand),
+    /// Judge answers by a reward, without a model
+    Reward(reward::RewardCommand),
 }
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
@@ -60,6 +63,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Credit(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Recipe(command) => command.run(),
+        Command::Reward(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

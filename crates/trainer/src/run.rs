@@ -59,13 +59,14 @@ impl Trainer {
     fn load(config: TrainConfig, recipe: Recipe, checkpoint: Option<&Path>) -> Result<Self, TrainError> {
         let algorithm = recipe.build();
         algorithm.check()?;
+        let reward = Box::new(config.reward.build()?);
         let device = device(&config.device)?.autodiff();
         let policy = vlm_model::load(checkpoint.unwrap_or(&config.model), &device)?;
         let reference = algorithm.needs_reference().then(|| vlm_model::load(&config.model, &device)).transpose()?;
         let problems = config.data.open(&config.data.train)?;
         Ok(Self {
             processor: config.data.processor(&config.model)?,
-            reward: Box::new(config.reward.build()?),
+            reward,
             updater: updater(&config.update),
             vocabulary: vocabulary(&config, &policy, &device.inner()),
             sampler: Sampler::new(config.seed, problems.len())?,

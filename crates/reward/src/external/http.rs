@@ -23,7 +23,7 @@ use crate::ungraded::Reason;
 /// ```
 ///
 /// A status of 408, 429 or 500 and above, a reply that cannot be read and a server that cannot be reached are tried again; any other
-/// status but 200 to 299 leaves the batch ungraded. Redirects are not followed.
+/// status but 200 to 299 leaves the batch ungraded. Redirects are not followed and proxies not asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
@@ -42,7 +42,8 @@ impl Http {
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(wrong("it begins with neither http:// nor https://".to_owned()));
         }
-        let agent: Agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
+        let agent = Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None).build();
+        let agent: Agent = agent.into();
         let connection = |_| Connection { settings: self.clone(), agent: agent.clone() };
         Ok(Pool::new(name, self.limits, (0..self.limits.raw().workers).map(connection).collect()))
     }

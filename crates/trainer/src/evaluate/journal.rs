@@ -209,7 +209,7 @@ mod tests {
                     problem,
                     sample,
                     place: place.clone(),
-                    category: (problem % 2 == 0).then(|| "even".to_owned()),
+                    category: problem.is_multiple_of(2).then(|| "even".to_owned()),
                     question: "<image>How many?".to_owned(),
                     gold: "3".to_owned(),
                     response: "a\nb".to_owned(),

@@ -9,5 +9,6 @@ mod generate;
 mod hub;
 mod program;
 mod recipe;
+mod reward;
 mod score;
 mod train;
