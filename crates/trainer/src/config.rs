@@ -1,16 +1,17 @@
 //! A run's configuration: one typed value, read from TOML, changed by `key=value`, written beside the run.
 
+mod data;
+
 use std::path::{Path, PathBuf};
 
-use dataset::{Dataset, DatasetConfig, Layout, Selection, Template};
+use dataset::Selection;
 use reward::{RewardConfig, SoftOverlong};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
-use vlm_model::image_input::PixelLimits;
-use vlm_model::processor::Processor;
 
 use crate::TrainError;
-use crate::problems::Problems;
+
+pub use data::DataConfig;
 
 /// Everything a run depends on besides its recipe's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,79 +44,6 @@ pub struct TrainConfig {
     /// How long the run is and what it leaves.
     #[serde(default)]
     pub schedule: ScheduleConfig,
-}
-
-/// Problems and prompts.
-///
-/// [`Selection`], [`Layout`] and [`Template`] say how they are written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// Files of training problems.
-    pub train: Selection,
-    /// Files of held-out problems; without them there is no validation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_out: Option<Selection>,
-    /// How the files' columns are named.
-    #[serde(default)]
-    pub layout: Layout,
-    /// Where relative paths of images start; if absent, at the folder of the data file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_folder: Option<PathBuf>,
-    /// What is said around a problem.
-    #[serde(default)]
-    pub template: Template,
-    /// Longest prompt, in tokens, image tokens included. Problems with a longer one are passed over.
-    #[serde(default = "default_prompt_tokens")]
-    pub max_prompt_tokens: usize,
-    /// Smaller images are enlarged to this area in pixels; by default what the checkpoint says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_pixels: Option<u32>,
-    /// Larger images are reduced to this area in pixels; by default what the checkpoint says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_pixels: Option<u32>,
-}
-
-impl Default for DataConfig {
-    /// No files, the standard columns, the problem as it stands in up to 4096 tokens.
-    fn default() -> Self {
-        Self {
-            train: Selection::default(),
-            held_out: None,
-            layout: Layout::default(),
-            image_folder: None,
-            template: Template::default(),
-            max_prompt_tokens: default_prompt_tokens(),
-            min_pixels: None,
-            max_pixels: None,
-        }
-    }
-}
-
-impl DataConfig {
-    /// Opens some of its files, or others of the same layout.
-    ///
-    /// # Errors
-    /// As [`Dataset::open`].
-    pub fn open(&self, files: &Selection) -> Result<Problems, TrainError> {
-        let (layout, image_folder) = (self.layout.clone(), self.image_folder.clone());
-        let config = DatasetConfig { files: files.clone(), layout, image_folder };
-        Ok(Problems::new(Dataset::open(&config)?))
-    }
-
-    /// The processor of a checkpoint, with these limits on its images.
-    ///
-    /// # Errors
-    /// If a file is missing or faulty.
-    pub fn processor(&self, model: &Path) -> Result<Processor, TrainError> {
-        let mut processor = Processor::from_folder(model)?;
-        let limits = &mut processor.image.limits;
-        *limits = PixelLimits::new(
-            self.min_pixels.unwrap_or(limits.min_pixels),
-            self.max_pixels.unwrap_or(limits.max_pixels),
-        );
-        Ok(processor)
-    }
 }
 
 /// Rollouts.
@@ -190,10 +118,6 @@ fn default_recipe() -> String {
 
 fn default_device() -> String {
     "cpu".to_owned()
-}
-
-const fn default_prompt_tokens() -> usize {
-    4096
 }
 
 impl Default for RolloutConfig {
@@ -326,12 +250,7 @@ impl TrainConfig {
         if let Some((key, value, _)) = ranges.iter().find(|(_, value, holds)| !holds || value.is_nan()) {
             return Err(format!("{key} is {value}, which is out of range"));
         }
-        let (least, most) = (self.data.min_pixels.unwrap_or(1), self.data.max_pixels.unwrap_or(u32::MAX));
-        if least == 0 || least > most {
-            return Err(format!(
-                "data.min_pixels is {least} and data.max_pixels {most}; use 1 <= min_pixels <= max_pixels"
-            ));
-        }
+        self.data.validate()?;
         self.rollout.sampling.validate().map_err(|error| format!("rollout.sampling: {error}"))
     }
 }

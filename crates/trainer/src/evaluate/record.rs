@@ -5,7 +5,7 @@ use reward::Verdict;
 use rollout::Finish;
 use serde::{Deserialize, Serialize};
 
-use crate::collect::Answered;
+use crate::collect::judging::Answered;
 
 /// One line of `responses.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
