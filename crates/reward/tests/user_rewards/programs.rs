@@ -58,6 +58,8 @@ fn replies_are_read() {
         assert_eq!((verdict.overall, verdict.accuracy), (overall, accuracy), "{fields}");
         assert_eq!(verdict.part("mine"), Some(overall / 2.0), "{fields}");
     }
+    let most: Vec<String> = (0..32).map(|index| format!("\"{index:064}\":1")).collect();
+    assert_eq!(reply(&format!(r#""parts":{{{}}}"#, most.join(","))).expect("as many as may be").overall, 64.0);
     let verdict = reply(r#""score":0.5,"parts":{"accuracy":1,"style":-2}"#).expect("a score");
     let parts: Vec<_> = verdict.parts.iter().map(|part| (part.name.as_str(), part.value)).collect();
     assert_eq!(parts, [("mine", 0.5), ("mine/accuracy", 1.0), ("mine/style", -2.0)]);
@@ -142,7 +144,9 @@ fn floods_are_cut_off() {
 #[test]
 fn nonsense_is_quoted() {
     let long = "z".repeat(300);
-    for line in ["hello", "[]", r#"{"id":0,"score":NaN}"#, r#"{"score":1}"#, r#"{"id":-1,"score":1}"#, r#"{"id":0"#, &long] {
+    for line in
+        ["hello", "[]", r#"{"id":0,"score":NaN}"#, r#"{"score":1}"#, r#"{"id":-1,"score":1}"#, r#"{"id":0"#, &long]
+    {
         let outcomes = judge(&script(&format!("read -r line; echo '{line}'; sleep 60"), impatient()), &["x"]);
         let Reason::Nonsense { message } = &reasons(&outcomes)[0] else { panic!("{line}: {outcomes:?}") };
         assert!(message.contains(&line[..line.len().min(120)]) && message.len() < 300, "{message}");
@@ -245,7 +249,8 @@ fn assert_gone(file: &Path) {
 #[test]
 fn programs_end_with_their_reward() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for (name, body) in [("polite", "while :; do reads; says $id 1; done"), ("stubborn", "reads; says $id 1; sleep 60")] {
+    for (name, body) in [("polite", "while :; do reads; says $id 1; done"), ("stubborn", "reads; says $id 1; sleep 60")]
+    {
         let file = folder.path().join(name);
         let body = format!("sleep 60 & echo $$ $! > {}; {body}", file.display());
         let reward = speaking(&body, patient());

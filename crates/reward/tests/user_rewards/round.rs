@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use reward::{
-    Answer, BuiltInPart, Http, Limits, RawLimits, Reason, Reward as _, RewardConfig, RewardError, Subprocess, Truth, Ungraded,
-    Verdict, WeightedSum,
+    Answer, BuiltInPart, Http, Limits, RawLimits, Reason, Reward as _, RewardConfig, RewardError, Subprocess, Truth,
+    Ungraded, Verdict, WeightedSum,
 };
 
 pub(crate) type Outcome = Result<Verdict, Ungraded>;

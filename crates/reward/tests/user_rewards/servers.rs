@@ -162,7 +162,9 @@ fn a_round_has_a_deadline() {
 #[test]
 fn errors_that_may_pass_are_tried_again() {
     for status in [408, 429, 500, 503, 599] {
-        let act = move |index, requests: Value| if index == 0 { Act::Reply(status, "busy".to_owned()) } else { replies(&requests) };
+        let act = move |index, requests: Value| {
+            if index == 0 { Act::Reply(status, "busy".to_owned()) } else { replies(&requests) }
+        };
         let server = Server::new(act);
         let limits = RawLimits { retries: 1, ..patient() };
         assert_eq!(rewards(&judge(&server.reward(limits), &["x"; 3])), [0.0, 2.0, 4.0], "{status}");
@@ -185,7 +187,9 @@ fn errors_that_may_pass_are_tried_again() {
 
 #[test]
 fn lists_that_do_not_fit_are_refused() {
-    let of = |list: fn(Vec<Value>) -> Value| Server::new(move |_, requests| Act::Reply(200, list(scores(&requests)).to_string()));
+    let of = |list: fn(Vec<Value>) -> Value| {
+        Server::new(move |_, requests| Act::Reply(200, list(scores(&requests)).to_string()))
+    };
     let missing = judge(&of(|mut list| list.split_off(1).into()).reward(impatient()), &["x"; 3]);
     assert_eq!(reasons(&missing[..1]), [Reason::Missing { id: 0 }]);
     assert_eq!(rewards(&missing[1..]), [2.0, 4.0], "the others are replied to");

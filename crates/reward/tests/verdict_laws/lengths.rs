@@ -6,7 +6,12 @@ use proptest::prelude::*;
 use reward::{CosineLength, GroupLength, GroupMember, RewardError};
 
 /// Open-R1's formula: the bounds change places for a wrong answer.
-fn released(is_right: bool, progress: f64, [min_wrong, max_wrong]: [f32; 2], [min_correct, max_correct]: [f32; 2]) -> f64 {
+fn released(
+    is_right: bool,
+    progress: f64,
+    [min_wrong, max_wrong]: [f32; 2],
+    [min_correct, max_correct]: [f32; 2],
+) -> f64 {
     let (min, max) = if is_right { (min_correct, max_correct) } else { (max_wrong, min_wrong) };
     f64::from(min) + 0.5 * (f64::from(max) - f64::from(min)) * (1.0 + (progress * PI).cos())
 }

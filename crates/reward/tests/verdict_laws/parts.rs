@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use reward::{
-    AnswerMatch, Answer, BuiltInPart, CosineLength, Form, Format, GroupLength, Reason, Repetition, Reward as _,
+    Answer, AnswerMatch, BuiltInPart, CosineLength, Form, Format, GroupLength, Reason, Repetition, Reward as _,
     RewardConfig, RewardError, SoftOverlong, Weight, WeightedPart,
 };
 
@@ -163,7 +163,8 @@ fn the_reward_is_the_accuracy_where_nothing_else_is() {
     let text = "<think>a</think>\\boxed{1}";
     let gold = truth("2");
     let accuracy = |weight: f32| {
-        let config = RewardConfig::of_parts(vec![BuiltInPart::Format(Format::default()).weighing(weight)]).expect("valid");
+        let config =
+            RewardConfig::of_parts(vec![BuiltInPart::Format(Format::default()).weighing(weight)]).expect("valid");
         let verdict = verdict(&config.build().expect("nothing to start"), &answer(text, &gold));
         assert_eq!(verdict.overall, weight);
         verdict.accuracy

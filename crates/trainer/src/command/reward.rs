@@ -118,8 +118,7 @@ fn open(path: &Path) -> Result<Box<dyn Read>, TrainError> {
     if path == Path::new("-") {
         return Ok(Box::new(std::io::stdin().lock()));
     }
-    let file = File::open(path)
-        .map_err(|source| TrainError::File { action: "read", path: path.to_owned(), source })?;
+    let file = File::open(path).map_err(|source| TrainError::File { action: "read", path: path.to_owned(), source })?;
     Ok(Box::new(file))
 }
 

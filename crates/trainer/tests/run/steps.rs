@@ -215,7 +215,8 @@ fn parts_of_the_reward_are_logged() {
     };
     let report = Trainer::start(config("run", program)).expect("starts").step().expect("a step");
     let line = serde_json::to_value(&report).expect("a JSON object");
-    let parts = ["accuracy", "mine", "mine/style", "overlong-penalty", "overall"].map(|name| line[format!("reward/{name}")].as_f64());
+    let parts = ["accuracy", "mine", "mine/style", "overlong-penalty", "overall"]
+        .map(|name| line[format!("reward/{name}")].as_f64());
     assert_eq!(parts, [Some(0.0), Some(0.5), Some(2.0), Some(-0.5), Some(1.0)]);
     assert_eq!((line["rollout/ungraded"].as_u64(), line["groups/ungraded"].as_u64()), (Some(0), Some(0)));
 

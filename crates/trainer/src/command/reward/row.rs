@@ -106,8 +106,7 @@ impl<R: BufRead> Rows<R> {
         loop {
             let mut line = Vec::new();
             let read = self.reader.by_ref().take(LONGEST + 1).read_until(b'\n', &mut line);
-            let count =
-                read.map_err(|source| TrainError::File { action: "read", path: self.path.clone(), source })?;
+            let count = read.map_err(|source| TrainError::File { action: "read", path: self.path.clone(), source })?;
             if count == 0 {
                 return Ok(None);
             }

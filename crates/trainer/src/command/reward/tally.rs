@@ -65,7 +65,8 @@ impl Tally {
     /// The summary and, if rows have categories, a table of them.
     pub(super) fn lines(&self) -> Vec<String> {
         let Counts { rows, right, ungraded, compared, accepted_wrong, refused_right } = self.all;
-        let mut lines = vec![format!("{rows} rows: {right} right, {} wrong, {ungraded} ungraded", rows - right - ungraded)];
+        let mut lines =
+            vec![format!("{rows} rows: {right} right, {} wrong, {ungraded} ungraded", rows - right - ungraded)];
         if compared > 0 {
             lines.push(format!(
                 "agreement with the {compared} expected verdicts: {}; {accepted_wrong} accepted though wrong, {refused_right} refused though right",
@@ -82,7 +83,8 @@ impl Tally {
             ));
         }
         if !self.categories.is_empty() {
-            let width = self.categories.keys().map(|name| name.chars().count()).max().unwrap_or(0).max("category".len());
+            let width =
+                self.categories.keys().map(|name| name.chars().count()).max().unwrap_or(0).max("category".len());
             lines.push(format!(
                 "{:width$}  {:>6}  {:>6}  {:>9}  {:>14}  {:>13}",
                 "category", "rows", "right", "agreement", "accepted wrong", "refused right"
