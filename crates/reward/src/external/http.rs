@@ -66,7 +66,7 @@ impl Connection {
         let time = time_left(self.settings.limits.timeout(), deadline);
         let request = self.agent.post(&self.settings.url).config().timeout_global(Some(time)).build();
         let sent = request.header("Content-Type", "application/json").send(body);
-        let mut response = sent.map_err(|error| self.failed(&error))?;
+        let mut response = sent.map_err(|error| self.failed(&error, deadline))?;
         let per_reply = self.settings.limits.raw().max_reply_bytes;
         let limit = per_reply.saturating_mul(requests.len());
         let read = response.body_mut().with_config().limit(limit as u64).read_to_vec();
@@ -80,13 +80,15 @@ impl Connection {
         }
         read.map_err(|error| match error {
             ureq::Error::BodyExceedsLimit(_) => Reason::TooLong { limit: per_reply },
-            error => self.failed(&error),
+            error => self.failed(&error, deadline),
         })
     }
 
-    fn failed(&self, error: &ureq::Error) -> Reason {
+    fn failed(&self, error: &ureq::Error, deadline: Instant) -> Reason {
+        let limits = self.settings.limits.raw();
         match error {
-            ureq::Error::Timeout(_) => Reason::Silent { seconds: self.settings.limits.raw().timeout },
+            ureq::Error::Timeout(_) if Instant::now() >= deadline => Reason::Deadline { seconds: limits.deadline },
+            ureq::Error::Timeout(_) => Reason::Silent { seconds: limits.timeout },
             error => self.unreachable(error),
         }
     }

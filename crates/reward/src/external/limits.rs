@@ -123,3 +123,55 @@ impl From<Limits> for RawLimits {
         limits.raw
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, RawLimits};
+
+    fn is_valid(raw: RawLimits) -> bool {
+        Limits::new(raw).is_ok()
+    }
+
+    #[test]
+    fn bounds_belong_to_what_is_allowed() {
+        let raw = RawLimits::default();
+        for seconds in [1e-3, 86_400.0] {
+            assert!(is_valid(RawLimits { timeout: seconds, deadline: seconds, back_off: seconds, ..raw }));
+        }
+        assert!(is_valid(RawLimits { back_off: 0.0, retries: 0, workers: 256, batch: 1, max_reply_bytes: 1, ..raw }));
+        for seconds in [0.0, -1.0, 86_400.1, f64::NAN, f64::INFINITY] {
+            assert!(!is_valid(RawLimits { timeout: seconds, ..raw }), "{seconds}");
+            assert!(!is_valid(RawLimits { deadline: seconds, ..raw }), "{seconds}");
+            assert_eq!(is_valid(RawLimits { back_off: seconds, ..raw }), seconds == 0.0, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_five_seconds() {
+        let limits = Limits::new(RawLimits { back_off: 0.5, ..RawLimits::default() }).expect("valid");
+        let pauses = [1, 2, 3, 4, 5, u32::MAX].map(|failures| limits.pause(failures).as_secs_f64());
+        assert_eq!(pauses, [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]);
+        let none = Limits::new(RawLimits { back_off: 0.0, ..RawLimits::default() }).expect("valid");
+        assert!(none.pause(9).is_zero());
+    }
+
+    #[test]
+    fn limits_are_written_as_they_are_read() {
+        let raw = RawLimits {
+            timeout: 1.5,
+            deadline: 60.0,
+            retries: 7,
+            back_off: 0.0,
+            workers: 2,
+            batch: 3,
+            max_reply_bytes: 99,
+        };
+        let limits = Limits::new(raw).expect("valid");
+        let text = serde_json::to_string(&limits).expect("JSON");
+        assert_eq!(serde_json::from_str::<Limits>(&text).expect("as written").raw(), raw);
+        let defaults = serde_json::from_str::<Limits>("{}").expect("all have defaults").raw();
+        let expected = (30.0, 300.0, 2, 0.2, 4, 16, 65_536);
+        let RawLimits { timeout, deadline, retries, back_off, workers, batch, max_reply_bytes } = defaults;
+        assert_eq!((timeout, deadline, retries, back_off, workers, batch, max_reply_bytes), expected);
+    }
+}

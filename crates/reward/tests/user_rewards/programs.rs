@@ -58,6 +58,8 @@ fn replies_are_read() {
         assert_eq!((verdict.overall, verdict.accuracy), (overall, accuracy), "{fields}");
         assert_eq!(verdict.part("mine"), Some(overall / 2.0), "{fields}");
     }
+    let most: Vec<String> = (0..32).map(|index| format!("\"{index:064}\":1")).collect();
+    assert_eq!(reply(&format!(r#""parts":{{{}}}"#, most.join(","))).expect("as many as may be").overall, 64.0);
     let verdict = reply(r#""score":0.5,"parts":{"accuracy":1,"style":-2}"#).expect("a score");
     let parts: Vec<_> = verdict.parts.iter().map(|part| (part.name.as_str(), part.value)).collect();
     assert_eq!(parts, [("mine", 0.5), ("mine/accuracy", 1.0), ("mine/style", -2.0)]);
