@@ -211,6 +211,7 @@ pub(super) fn text(tokens: &[Token]) -> String {
             Kind::Sign('-' | '"' | '\'' | '.' | '?') if are_words => {}
             Kind::Sign('!') if at + 1 == tokens.len() && are_words => {}
             Kind::Sign('{' | '}') => {}
+            Kind::Sign(sign) => words.push(sign.to_string()),
             other => words.push(format!("{other:?}")),
         }
     }

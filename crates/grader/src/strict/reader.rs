@@ -47,7 +47,8 @@ impl Reader {
         if tokens.is_empty() {
             return Err(Failure::Unread);
         }
-        let words = phrase::text(tokens);
+        // Set phrases are short.
+        let words = if tokens.len() <= 6 { phrase::text(tokens) } else { String::new() };
         if phrase::is_nothing(&words) || tokens[..].iter().all(|token| token.is('∅')) {
             return Ok(Answer::Set(Vec::new()));
         }
