@@ -1,7 +1,5 @@
 //! What stands in one column of one row, whatever the file's format.
 
-use std::fmt::Write as _;
-
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{
     Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
@@ -62,21 +60,21 @@ impl Cell {
 
     /// Writes it as JSON, more or less, until it is longer than anybody wants to see.
     fn write(&self, text: &mut String) {
-        if text.len() > 4 * SHOWN {
-            return;
-        }
+        let is_enough = |text: &String| text.len() > 4 * SHOWN;
         match self {
             Self::Null => text.push_str("null"),
             Self::Text(content) => {
                 let start: String = content.chars().take(SHOWN + 1).collect();
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{start:?}");
+                text.push_str(&format!("{start:?}"));
             }
             Self::Number(number) => text.push_str(&number.to_string()),
             Self::Bytes(bytes) => text.push_str(&format!("{} bytes", bytes.len())),
             Self::List(cells) => {
                 text.push('[');
                 for (index, cell) in cells.iter().enumerate() {
+                    if is_enough(text) {
+                        break;
+                    }
                     text.push_str(if index > 0 { ", " } else { "" });
                     cell.write(text);
                 }
@@ -85,9 +83,11 @@ impl Cell {
             Self::Object(fields) => {
                 text.push('{');
                 for (index, (key, cell)) in fields.iter().enumerate() {
+                    if is_enough(text) {
+                        break;
+                    }
                     text.push_str(if index > 0 { ", " } else { "" });
-                    text.push_str(key);
-                    text.push_str(": ");
+                    text.push_str(&format!("{key}: "));
                     cell.write(text);
                 }
                 text.push('}');

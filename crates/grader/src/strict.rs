@@ -93,7 +93,7 @@ fn collapsed(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let bold = text.strip_prefix("**").and_then(|text| text.strip_suffix("**")).filter(|text| !text.contains('*'));
     let mut text = bold.unwrap_or(&text).trim();
-    for (open, close) in [('\'', '\''), ('`', '`'), ('‘', '’'), ('“', '”')] {
+    for (open, close) in [('*', '*'), ('_', '_'), ('\'', '\''), ('`', '`'), ('‘', '’'), ('“', '”')] {
         let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         text = inner.filter(|inner| !inner.contains([open, close])).unwrap_or(text);
     }

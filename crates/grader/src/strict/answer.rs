@@ -50,8 +50,10 @@ pub(super) enum Answer {
     },
     /// Elements in braces.
     Set(Vec<Answer>),
-    /// Several answers in no order.
+    /// Several answers; their order counts against a tuple only.
     List(Vec<Answer>),
+    /// Any of several values, as in `x=1 or x=2` and `±3`.
+    Either(Vec<Answer>),
     /// The numbers in any of the intervals; the name is that of the variable in an inequality.
     Region {
         variable: Option<String>,

@@ -38,8 +38,15 @@ impl Reader {
         let has_commas = has_top_level(inner, ",;");
         let is_set = *open == '⦃' && *close == '⦄' || *open == '{' && *close == '}' && has_commas;
         if is_set && let Some(bar) = top_level(inner, |token| token.is_any("|:")).first() {
+            let is_real = match &inner[..*bar] {
+                [name] => is_name(name),
+                [name, of, reals] => {
+                    is_name(name) && of.is('∈') && matches!(&reals.kind, Kind::Symbol(set) if set == "mathbb(R)")
+                }
+                _ => false,
+            };
             return match self.answer(&inner[bar + 1..])? {
-                region @ Answer::Region { .. } => Ok(Some(region)),
+                region @ Answer::Region { .. } if is_real => Ok(Some(region)),
                 _ => Err(Failure::Unread),
             };
         }
@@ -56,8 +63,8 @@ impl Reader {
         let mut items = Vec::new();
         for part in parts {
             match (self.answer(part)?, is_set) {
-                (Answer::List(more), true) => items.extend(more),
-                (Answer::List(_), false) => return Err(Failure::Unread),
+                (Answer::List(more) | Answer::Either(more), true) => items.extend(more),
+                (Answer::List(_) | Answer::Either(_), false) => return Err(Failure::Unread),
                 (item, _) => items.push(item),
             }
         }
@@ -125,4 +132,9 @@ impl Reader {
         }
         self.answer(&read)
     }
+}
+
+/// Whether a token can name a variable.
+fn is_name(token: &Token) -> bool {
+    matches!(token.kind, Kind::Symbol(_)) || token.word().is_some_and(|word| word.chars().count() == 1)
 }

@@ -47,7 +47,9 @@ impl Reader {
         let says = self.answer(rest)?;
         let another = match &says {
             Answer::Choice { .. } => true,
-            Answer::List(items) => items.iter().any(|item| matches!(item, Answer::Choice { .. })),
+            Answer::List(items) | Answer::Either(items) => {
+                items.iter().any(|item| matches!(item, Answer::Choice { .. }))
+            }
             Answer::Quantity(quantity) => matches!(&quantity.value, Expression::Variable(_)),
             _ => false,
         };

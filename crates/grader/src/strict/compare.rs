@@ -51,14 +51,23 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
         },
         (Answer::List(list), Answer::Bracketed { open: '(', close: ')', items })
         | (Answer::Bracketed { open: '(', close: ')', items }, Answer::List(list)) => {
-            let list = by_name(list).map_or_else(|| list.iter().collect(), |named| values(&named));
+            let are_named = list.iter().any(|item| matches!(item, Answer::Equation(_)));
+            let list = match by_name(list) {
+                Some(named) => values(&named),
+                // Two values of one name are no point.
+                None if are_named => return Ok(false),
+                None => list.iter().collect(),
+            };
             in_order(&list, &items.iter().collect::<Vec<_>>(), fuel)
         }
         (Answer::List(list), other) | (other, Answer::List(list)) if options(list).is_some() => {
             Ok(options(list).is_some_and(|letters| run_of_options(other) == Some(letters)))
         }
-        (Answer::Set(a), Answer::Set(b) | Answer::List(b)) | (Answer::List(b), Answer::Set(a)) => {
-            Ok(contains_all(a, b, fuel)? && contains_all(b, a, fuel)?)
+        (Answer::Set(a) | Answer::Either(a), Answer::Set(b) | Answer::Either(b) | Answer::List(b))
+        | (Answer::List(b), Answer::Set(a) | Answer::Either(a)) => {
+            // Values of different names are no alternatives.
+            let are_named = |items: &[Answer]| items.len() > 1 && by_name(items).is_some();
+            Ok(are_named(a) == are_named(b) && contains_all(a, b, fuel)? && contains_all(b, a, fuel)?)
         }
         // A set of one element against the element.
         (Answer::Set(only), other) | (other, Answer::Set(only)) if only.len() == 1 => same(&only[0], other, fuel),

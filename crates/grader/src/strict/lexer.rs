@@ -77,7 +77,9 @@ impl Lexer {
                     1
                 }
                 '0'..='9' => self.digits(&text[at..], prose)?,
-                '.' if text.get(at + 1).is_some_and(char::is_ascii_digit) => self.digits(&text[at..], prose)?,
+                '.' if text.get(at + 1).is_some_and(char::is_ascii_digit) && !self.follows_option() => {
+                    self.digits(&text[at..], prose)?
+                }
                 '^' => self.caret(&text[at..], prose),
                 '*' if text.get(at + 1) == Some(&'*') => {
                     self.push(Kind::Sign('^'), prose);
@@ -126,7 +128,9 @@ impl Lexer {
         }
         if c.is_alphabetic() {
             let is_letter = |other: &char| {
-                other.is_alphabetic() && symbol::letter_like(*other).is_none() && other.is_ascii() == c.is_ascii()
+                other.is_alphabetic()
+                    && symbol::letter_like(*other).is_none()
+                    && symbol::is_latin(*other) == symbol::is_latin(c)
             };
             let word: String = text.iter().take_while(|c| is_letter(c)).collect();
             let length = word.chars().count();
@@ -150,6 +154,12 @@ impl Lexer {
         }
         self.push(Kind::Sign(c), prose);
         Ok(1)
+    }
+
+    /// Whether a capital stands right before, as in `A.35`.
+    fn follows_option(&self) -> bool {
+        let letter = self.tokens.last().and_then(Token::word);
+        !self.spaced && letter.is_some_and(|word| matches!(word.as_bytes(), [b'A'..=b'J']))
     }
 
     /// A sign that is typed as several, and its length.
@@ -229,7 +239,7 @@ impl Lexer {
         let rest = &text[length..];
         if symbol::is_blank(&name) || name.is_empty() {
             self.spaced = true;
-        } else if matches!(&*name, "color" | "hspace" | "textcolor") {
+        } else if matches!(&*name, "color" | "hspace" | "textcolor" | "phantom") {
             let (_, used) = argument(rest).ok_or(Failure::Unread)?;
             return Ok(length + used);
         } else if symbol::is_setting(&name) {

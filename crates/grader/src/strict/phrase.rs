@@ -158,11 +158,31 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     let is_value = |token: &Token| !matches!(token.kind, Kind::Word(_) | Kind::Symbol(_));
     loop {
         match tokens {
-            [first, rest @ ..] if first.is_any("≈=:∼∴") => tokens = rest,
+            [first, rest @ ..] if first.is_any("≈=:∼∴≅") => tokens = rest,
             [first, rest @ ..] if reads(first, &ABOUT) && rest.first().is_some_and(is_value) => tokens = rest,
             _ => return tokens,
         }
     }
+}
+
+/// Whether a word is the end of an ordinal number, as in `3rd`.
+fn is_ordinal(number: &Token, word: &str) -> bool {
+    matches!(number.kind, Kind::Number(_)) && matches!(&*word.to_lowercase(), "st" | "nd" | "rd" | "th")
+}
+
+/// Whether an answer is a place in an order, which is no number.
+pub(super) fn is_rank(tokens: &[Token]) -> bool {
+    matches!(tokens, [number, end] if end.word().is_some_and(|end| is_ordinal(number, end)))
+}
+
+/// An ordinal number that is written out, in the form `3th`.
+fn spelled_ordinal(word: &str) -> Option<String> {
+    const ORDINALS: [&str; 12] = [
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+        "twelfth",
+    ];
+    let at = ORDINALS.iter().position(|own| word.eq_ignore_ascii_case(own))?;
+    Some(format!("{}th", at + 1))
 }
 
 /// The answer as plain lower-case words.
@@ -171,6 +191,8 @@ pub(super) fn text(tokens: &[Token]) -> String {
     let mut words = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match &token.kind {
+            Kind::Word(word) if at > 0 && is_ordinal(&tokens[at - 1], word) => {}
+            Kind::Word(word) if spelled_ordinal(word).is_some() => words.extend(spelled_ordinal(word)),
             Kind::Word(word) if word.chars().count() == 1 && !are_words => words.push(word.clone()),
             Kind::Word(word) => {
                 let word = word.to_lowercase();
@@ -180,11 +202,16 @@ pub(super) fn text(tokens: &[Token]) -> String {
                 }
             }
             Kind::Symbol(name) => words.push(name.clone()),
-            Kind::Number(value) => words.push(value.to_string()),
+            Kind::Number(value) => {
+                let next = tokens.get(at + 1).and_then(Token::word);
+                let end = if next.is_some_and(|word| is_ordinal(token, word)) { "th" } else { "" };
+                words.push(format!("{value}{end}"));
+            }
             Kind::Sign('-') if are_words && at > 0 && at + 1 < tokens.len() => words.push("-".to_owned()),
             Kind::Sign('-' | '"' | '\'' | '.' | '?') if are_words => {}
             Kind::Sign('!') if at + 1 == tokens.len() && are_words => {}
             Kind::Sign('{' | '}') => {}
+            Kind::Sign(sign) => words.push(sign.to_string()),
             other => words.push(format!("{other:?}")),
         }
     }

@@ -47,7 +47,8 @@ impl Reader {
         if tokens.is_empty() {
             return Err(Failure::Unread);
         }
-        let words = phrase::text(tokens);
+        // Set phrases are short.
+        let words = if tokens.len() <= 6 { phrase::text(tokens) } else { String::new() };
         if phrase::is_nothing(&words) || tokens[..].iter().all(|token| token.is('∅')) {
             return Ok(Answer::Set(Vec::new()));
         }
@@ -55,7 +56,7 @@ impl Reader {
         if phrase::is_everything(&words) || (is_reals && tokens.len() == 1) {
             return Ok(Answer::Region { variable: None, intervals: vec![line::everything()] });
         }
-        if words == "dne" || is_date(tokens) {
+        if words == "dne" || is_date(tokens) || phrase::is_rank(tokens) {
             return Err(Failure::Unread);
         }
         if let Some(clock) = Clock::read(tokens) {
@@ -81,6 +82,9 @@ impl Reader {
         }
         if let Some(sets) = self.sets(tokens)? {
             return Ok(sets);
+        }
+        if let Some(labelled) = self.labelled(tokens)? {
+            return Ok(labelled);
         }
         let is_to = |token: &Token| token.is(':') || token.reads("to");
         if !top_level(tokens, is_to).is_empty() {
@@ -113,14 +117,21 @@ impl Reader {
         if let [only] = parts[..] {
             return if has_top_level(tokens, ",;") { Err(Failure::Unread) } else { self.answer(only).map(Some) };
         }
+        let has_or = !top_level(tokens, is_or).is_empty();
         let mut items = Vec::new();
+        let mut is_either = has_or;
         for part in parts {
             match self.answer(part)? {
                 Answer::List(more) => items.extend(more),
+                Answer::Either(more) => {
+                    is_either = true;
+                    items.extend(more);
+                }
+                // Who names one option or another has not chosen.
+                Answer::Choice { .. } | Answer::Text(_) if has_or => return Err(Failure::Unread),
                 item => items.push(item),
             }
         }
-        let has_or = !top_level(tokens, is_or).is_empty();
         let has_comma = has_top_level(tokens, ",;");
         let parts: Option<Vec<line::Part>> = items.iter().map(line::part).collect();
         if let Some(parts) = parts
@@ -134,7 +145,7 @@ impl Reader {
                 return Ok(Some(region));
             }
         }
-        Ok(Some(Answer::List(items)))
+        Ok(Some(if is_either { Answer::Either(items) } else { Answer::List(items) }))
     }
 
     /// `±3` is 3 and -3; a `∓` has the other sign.
@@ -153,7 +164,7 @@ impl Reader {
             };
             tokens.iter().map(swap).collect()
         };
-        Ok(Some(Answer::List(vec![self.answer(&with('+', '-'))?, self.answer(&with('-', '+'))?])))
+        Ok(Some(Answer::Either(vec![self.answer(&with('+', '-'))?, self.answer(&with('-', '+'))?])))
     }
 
     /// Sets with `∪`, `∩` or `∖` between them.
@@ -184,6 +195,17 @@ impl Reader {
         let parts: Vec<line::Part> = items.iter().map(line::part).collect::<Option<_>>().ok_or(Failure::Unread)?;
         let whole = if sign == "∪" { line::union(&parts) } else { line::meet(&parts, &self.fuel) };
         whole.map(Some).ok_or(Failure::Unread)
+    }
+
+    /// `Perimeter: 24`: a value and what it is of.
+    fn labelled(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
+        let Some(at) = tokens.iter().position(|token| token.is(':')) else { return Ok(None) };
+        let name = &tokens[..at];
+        let is_long = |token: &Token| token.word().is_some_and(|word| word.chars().count() > 3);
+        let label = relation::label(name).filter(|_| name.iter().all(|word| word.word().is_some()));
+        let (Some(label), true) = (label, name.iter().any(is_long)) else { return Ok(None) };
+        let value = Box::new(self.answer(&tokens[at + 1..])?);
+        Ok(Some(Answer::Equation(Equation { label: Some(label), value, difference: None })))
     }
 
     /// `P(1, 2)`: a point and where it is.

@@ -105,7 +105,7 @@ fn values_agree(reader: &mut Reader, side: &[Token], value: &Answer) -> Result<b
 }
 
 /// The one name that `tokens` are, if they only name something: `x`, `f(x)`, `\angle A`, `AB`, `Area of ABC`.
-fn label(tokens: &[Token]) -> Option<String> {
+pub(super) fn label(tokens: &[Token]) -> Option<String> {
     let mut letters = 0;
     let mut words = 0;
     let mut has_segment = false;

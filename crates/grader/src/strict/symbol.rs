@@ -65,7 +65,7 @@ pub(super) fn is_letter_command(name: &str) -> bool {
 /// Commands that only say how to set what follows.
 pub(super) fn is_setting(name: &str) -> bool {
     const SETTINGS: &str = " left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle \
-        textstyle scriptstyle limits nolimits rm bf it sf mathstrut boxed fbox mathbf boldsymbol bm mathit mathsf ( ) [ ] \
+        textstyle scriptstyle limits nolimits rm bf it sf mathstrut boxed fbox mathbf boldsymbol bm mathit mathsf mathtt tt ( ) [ ] \
         nobreak large Large underline ";
     SETTINGS.contains(&format!(" {name} "))
 }
@@ -96,6 +96,11 @@ pub(super) fn is_function(name: &str) -> bool {
     const FUNCTIONS: &str = " sin cos tan cot sec csc arcsin arccos arctan asin acos atan sinh cosh tanh ln log lg exp sqrt \
         cbrt abs ";
     FUNCTIONS.contains(&format!(" {name} "))
+}
+
+/// Whether a letter is one of the Latin alphabet, with or without marks.
+pub(super) fn is_latin(c: char) -> bool {
+    c.is_ascii_alphabetic() || ('\u{c0}'..='\u{24f}').contains(&c)
 }
 
 /// A Unicode character in the alphabet of this crate.

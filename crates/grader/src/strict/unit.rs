@@ -252,6 +252,13 @@ fn power(tokens: &[Token]) -> (i32, usize) {
 /// Where the unit at the end of `tokens` starts, and the unit. A unit of one letter must stand apart from the number, except metres and
 /// grams; words that are no unit count as what is counted.
 pub(super) fn at_end(tokens: &[Token]) -> Option<(usize, Unit)> {
+    // The age of somebody is a time.
+    let tokens = match tokens {
+        [rest @ .., unit, old] if old.reads("old") && (unit.reads("years") || unit.reads("months")) => {
+            &tokens[..=rest.len()]
+        }
+        tokens => tokens,
+    };
     let follows_value = |at: usize| {
         let before = &tokens[at - 1];
         matches!(before.kind, Kind::Number(_) | Kind::Symbol(_)) || before.is_any(")}]") || before.word().is_some()
