@@ -117,8 +117,12 @@ fn take(exam: &Exam, journal: Option<&mut Journal>) -> Result<Evaluation, TrainE
         bar.reset_eta();
     }
     let evaluation = exam.take(journal, |tally| {
-        bar.set_message(tally.clone().evaluation().to_string());
+        let so_far = tally.clone().evaluation();
+        bar.set_message(so_far.to_string());
         bar.set_position(tally.problems() as u64);
+        if bar.is_hidden() {
+            tracing::info!("{} of {} problems: {so_far}", tally.problems(), exam.count);
+        }
     });
     bar.finish_and_clear();
     evaluation

@@ -39,7 +39,7 @@ pub struct Protocol {
     pub samples: usize,
     /// Seed of the draws.
     pub seed: u64,
-    /// The judge: the section `reward` of a configuration.
+    /// The judge: the section `reward` of a configuration. A program of the user's counts by its command line, not by what is in it.
     pub reward: Value,
     /// Whether a response that was cut at the length limit is judged like any other.
     pub judge_truncated: bool,
