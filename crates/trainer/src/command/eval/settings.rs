@@ -1,6 +1,6 @@
 //! Which model answers which problems, and how.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dataset::Selection;
@@ -90,10 +90,11 @@ impl Settings {
                 let missing =
                     |flag: &str| TrainError::Usage(format!("{flag} is missing; give it, or --run or --config"));
                 let model = self.model.as_ref().ok_or_else(|| missing("--model"))?;
-                if self.data.is_empty() {
+                let (files, _) = self.data();
+                if files.is_empty() {
                     return Err(missing("--data"));
                 }
-                TrainConfig::of_model(model, self.data.iter().collect()).with_overrides(&overrides)?
+                TrainConfig::of_model(model, files.into_iter().collect()).with_overrides(&overrides)?
             }
         };
         if self.download {
@@ -105,11 +106,12 @@ impl Settings {
 
     /// The flags as overrides, before those given as such.
     fn flags(&self) -> Vec<String> {
+        let (files, overrides) = self.data();
         let path = |path: &PathBuf| path.display().to_string();
         let greedy = self.greedy.then_some(1);
         let flags = [
             self.model.as_ref().map(|model| text("model", &path(model))),
-            (!self.data.is_empty()).then(|| format!("data.held_out={}", toml::Value::from(self.data.clone()))),
+            (!files.is_empty()).then(|| format!("data.held_out={}", toml::Value::from(files))),
             self.device.as_ref().map(|device| text("device", device)),
             self.seed.map(|seed| format!("seed={seed}")),
             self.samples.or(greedy).map(|samples| format!("schedule.validation_samples={samples}")),
@@ -118,7 +120,12 @@ impl Settings {
             self.top_k.map(|value| format!("rollout.sampling.top_k={value}")),
             self.max_new_tokens.map(|value| format!("rollout.sampling.max_new_tokens={value}")),
         ];
-        flags.into_iter().flatten().chain(self.overrides.iter().cloned()).collect()
+        flags.into_iter().flatten().chain(overrides).chain(self.overrides.iter().cloned()).collect()
+    }
+
+    /// The files after `--data`, and settings behind them, which the parser takes for files too.
+    fn data(&self) -> (Vec<String>, Vec<String>) {
+        self.data.iter().cloned().partition(|text| !text.contains('=') || Path::new(text).exists())
     }
 }
 
