@@ -136,6 +136,13 @@ impl Expression {
         found
     }
 
+    /// Whether `function` is called.
+    pub(crate) fn calls(&self, function: Function) -> bool {
+        let mut found = false;
+        self.visit(&mut |node| found |= matches!(node, Self::Call(own, _) if *own == function));
+        found
+    }
+
     /// Whether this is a quotient of polynomials with rational coefficients, by the look of it.
     pub(crate) fn is_rational(&self) -> bool {
         match self {

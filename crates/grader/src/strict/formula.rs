@@ -10,6 +10,9 @@ use super::token::{Kind, Token};
 use crate::algebra::{Constant, Expression, Function};
 use crate::fuel::{DEEPEST_NEST, Failure};
 
+/// The variable that stands for the logarithm of the base of a `\log` without one.
+pub(super) const BASE_OF_LOG: &str = "base of log";
+
 /// Reads all of `tokens` as one formula.
 ///
 /// Multiplication without a sign binds as tightly as with one, and both like division, from left to right.

@@ -81,7 +81,8 @@ pub(super) fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
     let is_greek = |word: &str| matches!(word, "alpha" | "beta" | "gamma" | "theta" | "infinity" | "inf");
     let is_long = |token: &Token| token.word().is_some_and(|word| word.chars().count() > 2 && !is_greek(word));
     let is_lower = |token: &Token| token.word().is_some_and(|word| word.chars().any(char::is_lowercase));
-    let are_words = !has_function && tokens.iter().all(|token| token.word().is_some()) && tokens.iter().any(is_long);
+    let is_word = |token: &Token| token.word().is_some() || token.is_any("()[]!");
+    let are_words = !has_function && tokens.iter().all(is_word) && tokens.iter().any(is_long);
     if are_words && (tokens.len() > 1 || tokens.iter().any(is_lower)) {
         return Err(Failure::Unread);
     }

@@ -1,6 +1,6 @@
 //! Names in a formula: constants, variables and functions.
 
-use super::{Parser, is_word};
+use super::{BASE_OF_LOG, Parser, is_word};
 use crate::algebra::{Constant, Expression, Function};
 use crate::fuel::Failure;
 use crate::strict::symbol;
@@ -139,7 +139,7 @@ fn call(name: &str, argument: Expression, base: Option<Expression>) -> Result<Ex
         // Which base a bare \log has is not said, only that it is always the same.
         "log" => match base {
             Some(base) => of(Function::Logarithm, argument).over(of(Function::Logarithm, base)),
-            None => of(Function::Logarithm, argument).over(Expression::Variable("base of log".to_owned())),
+            None => of(Function::Logarithm, argument).over(Expression::Variable(BASE_OF_LOG.to_owned())),
         },
         _ => return Err(Failure::Unread),
     })
