@@ -129,7 +129,7 @@ impl Parser<'_> {
                 base = base.degrees();
             } else if self.eat('^') {
                 let exponent = self.deeper(Self::exponent)?;
-                base = base.to_the(exponent);
+                base = base.raised_to(exponent);
             } else {
                 return Ok(base);
             }
@@ -145,7 +145,7 @@ impl Parser<'_> {
             return Err(Failure::Unread);
         }
         let base = self.primary()?;
-        let exponent = if self.eat('^') { base.to_the(self.deeper(Self::exponent)?) } else { base };
+        let exponent = if self.eat('^') { base.raised_to(self.deeper(Self::exponent)?) } else { base };
         Ok(if negative { exponent.negated() } else { exponent })
     }
 

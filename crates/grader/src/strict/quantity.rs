@@ -46,7 +46,7 @@ pub(super) fn measured_in_parts(tokens: &[Token]) -> Option<Quantity> {
     });
     let unit = parts.first()?.1.clone();
     let total = parts.iter().map(|(count, unit)| count * &unit.factor).sum::<BigRational>() / &unit.factor;
-    descend.then(|| Quantity { value: Expression::Number(total), unit: Some(unit), percent: false, as_formula: None })
+    descend.then_some(Quantity { value: Expression::Number(total), unit: Some(unit), percent: false, as_formula: None })
 }
 
 pub(super) fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {

@@ -91,7 +91,7 @@ impl Parser<'_> {
         };
         let value = call(name, argument, base)?;
         Ok(match exponent {
-            Some(exponent) if !inverse || !name.starts_with("arc") => value.to_the(exponent),
+            Some(exponent) if !inverse || !name.starts_with("arc") => value.raised_to(exponent),
             _ => value,
         })
     }
@@ -132,7 +132,7 @@ fn call(name: &str, argument: Expression, base: Option<Expression>) -> Result<Ex
         "sinh" => of(Function::HyperbolicSine, argument),
         "cosh" => of(Function::HyperbolicCosine, argument),
         "tanh" => of(Function::HyperbolicTangent, argument),
-        "exp" => Expression::Constant(Constant::Euler).to_the(argument),
+        "exp" => Expression::Constant(Constant::Euler).raised_to(argument),
         "abs" => of(Function::Absolute, argument),
         "ln" => of(Function::Logarithm, argument),
         "lg" => of(Function::Logarithm, argument).over(of(Function::Logarithm, Expression::integer(10))),
