@@ -78,6 +78,11 @@ fn pairs_that_say_the_same_pass_and_no_others() {
         }
         let sum = |count: fn(&Row) -> usize| table.values().map(count).sum::<usize>();
         let (passed, wrongly_passed) = (sum(|row| row.passed), sum(|row| row.wrongly_passed));
-        eprintln!("  {:25} {passed:4} of {:4} {wrongly_passed:4} of {:4}", "all", sum(|r| r.same), sum(|r| r.different));
+        eprintln!(
+            "  {:25} {passed:4} of {:4} {wrongly_passed:4} of {:4}",
+            "all",
+            sum(|r| r.same),
+            sum(|r| r.different)
+        );
     }
 }
