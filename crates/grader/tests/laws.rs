@@ -187,10 +187,14 @@ proptest! {
 
     #[test]
     fn every_answer_is_itself_however_it_is_set(a in answer()) {
-        prop_assume!(a.chars().any(|c| c.is_ascii_alphanumeric()));
+        if !a.chars().any(|c| c.is_ascii_alphanumeric()) {
+            return Ok(());
+        }
         prop_assert!(same(&a, &a), "{a}");
         prop_assert!(same(&format!("  {a} "), &a), "{a}");
-        prop_assume!(is_understood(&a) && !a.contains('$') && !a.ends_with('\\'));
+        if !is_understood(&a) || a.contains('$') || a.ends_with('\\') {
+            return Ok(());
+        }
         let mut settings = vec![format!("${a}$"), format!("\\({a}\\)"), format!("\\displaystyle {a}"), format!("{a}.")];
         if !a.contains(['(', ')', '[', ']', '{', '}']) {
             settings.push(format!("{{{a}}}"));
