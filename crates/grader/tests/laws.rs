@@ -196,7 +196,8 @@ proptest! {
             return Ok(());
         }
         let mut settings = vec![format!("${a}$"), format!("\\({a}\\)"), format!("\\displaystyle {a}"), format!("{a}.")];
-        if !a.contains(['(', ')', '[', ']', '{', '}']) {
+        // Braces around a list make it a set.
+        if !a.contains(['(', ')', '[', ']', '{', '}', ',', ';']) {
             settings.push(format!("{{{a}}}"));
         }
         if !a.contains("\\left") {
@@ -214,7 +215,9 @@ proptest! {
 
     #[test]
     fn order_matters_in_tuples_and_not_in_sets(a in -9..10_i32, b in -9..10_i32) {
-        prop_assume!(a != b);
+        if a == b {
+            return Ok(());
+        }
         for (open, close) in [("(", ")"), ("[", "]"), ("(", "]"), ("\\langle ", "\\rangle")] {
             let (one, other) = (format!("{open}{a},{b}{close}"), format!("{open}{b},{a}{close}"));
             prop_assert!(!same(&one, &other), "{one} is not {other}");
