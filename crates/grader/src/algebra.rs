@@ -5,6 +5,6 @@ mod equal;
 mod evaluate;
 mod expression;
 
-pub(crate) use equal::{Scale, equal, proportional};
+pub(crate) use equal::{Scale, equal, order, proportional};
 pub(crate) use evaluate::exact_value;
 pub(crate) use expression::{Constant, Expression, Function};

@@ -1,13 +1,19 @@
 //! The profile of our own: what is right passes, in whatever writing; what is wrong never does.
 
 mod answer;
+mod bracket;
+mod choice;
+mod clock;
 mod compare;
 mod formula;
 mod lexer;
+mod line;
 mod literal;
 mod phrase;
+mod quantity;
 mod reader;
 mod relation;
+mod spelling;
 mod symbol;
 mod token;
 mod unit;
@@ -82,11 +88,17 @@ fn compare(given: &str, truth: &str, grouping: Grouping, fuel: &Fuel) -> Result<
     Ok(if same { Ground::Value } else { Ground::Different })
 }
 
-/// The text with every run of blanks as one space, and no blanks, quotes or asterisks of Markdown around it.
+/// The text with every run of blanks as one space, and no blanks, quotation marks, asterisks or ticks of Markdown around it.
 fn collapsed(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.strip_prefix("<answer>").and_then(|text| text.strip_suffix("</answer>")).unwrap_or(&text).trim();
     let bold = text.strip_prefix("**").and_then(|text| text.strip_suffix("**")).filter(|text| !text.contains('*'));
-    bold.unwrap_or(&text).trim().to_owned()
+    let mut text = bold.unwrap_or(text).trim();
+    for (open, close) in [('*', '*'), ('_', '_'), ('\'', '\''), ('`', '`'), ('‘', '’'), ('“', '”')] {
+        let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+        text = inner.filter(|inner| !inner.contains([open, close])).unwrap_or(text);
+    }
+    text.trim().to_owned()
 }
 
 /// What is left without the marks that only set an answer off.

@@ -16,6 +16,13 @@ fn the_last_balanced_box_is_taken() {
         ("\\boxed{}", None),
         ("\\boxed{1} \\boxed{}", None),
         ("\\boxed", None),
+        ("\\boxed{\\{1, 2\\}}", Some("\\{1, 2\\}")),
+        ("\\boxed{\\left\\{ x=1 \\right.}", Some("\\left\\{ x=1 \\right.")),
+        ("\\boxed{a\\\\}", Some("a\\\\")),
+        ("\\boxed 7, so", Some("7")),
+        ("$\\boxed-3.5$.", Some("-3.5")),
+        ("\\boxed x \\boxed{1}", Some("1")),
+        ("\\boxed.", None),
         ("", None),
         ("no answer", None),
     ] {
@@ -37,6 +44,9 @@ fn other_marks_count_where_there_is_no_box() {
         ("**Answer**: B", Some("B")),
         ("answer: 1\nanswer: 2", Some("2")),
         ("My answer matters.", None),
+        ("<Answer>C</ANSWER>", Some("C")),
+        ("答案：B", Some("B")),
+        ("答案是 5。", Some("5")),
         ("The answer is 6 \\boxed{7}", Some("7")),
     ] {
         assert_eq!(extract(response, Profile::StrictSound), answer, "{response}");

@@ -36,14 +36,14 @@ fn written(numerator: i64, denominator: i64, style: usize, factor: i64) -> Strin
 enum Tree {
     Number(i32),
     Variable(usize),
-    Sum(Box<Tree>, Box<Tree>),
-    Difference(Box<Tree>, Box<Tree>),
-    Product(Box<Tree>, Box<Tree>),
-    Quotient(Box<Tree>, Box<Tree>),
-    Power(Box<Tree>, u32),
+    Sum(Box<Self>, Box<Self>),
+    Difference(Box<Self>, Box<Self>),
+    Product(Box<Self>, Box<Self>),
+    Quotient(Box<Self>, Box<Self>),
+    Power(Box<Self>, u32),
     Root(u32),
     Pi,
-    Sine(Box<Tree>),
+    Sine(Box<Self>),
 }
 
 impl Tree {

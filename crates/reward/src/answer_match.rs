@@ -12,7 +12,8 @@ use crate::{Answer, answers_match, tidy_tags};
 /// graded by the mathruler package. [`Profile::Mathruler`] gives its verdicts.
 ///
 /// # Departures
-/// - A response without an answer earns nothing, whatever the truth. The released code takes the text `None` for its answer.
+/// - A response without a box earns nothing, whatever the truth; the released code takes the text `None` for its answer. An empty box
+///   says what an empty truth says by the released grader, and nothing by ours.
 /// - The truth is tidied like the response, so that a truth with blanks around `/` or `<` can be met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,7 +28,7 @@ impl AnswerMatch {
     #[must_use]
     pub fn score(&self, answer: &Answer<'_>) -> f32 {
         let response = tidy_tags(answer.response);
-        let given = extract(&response, self.profile).filter(|given| !given.is_empty());
+        let given = extract(&response, self.profile);
         let right = given.is_some_and(|given| answers_match(given, &tidy_tags(&answer.truth.answer), self.profile));
         if right { 1.0 } else { 0.0 }
     }

@@ -1,5 +1,7 @@
 //! When two formulas are the same function, and when one is a multiple of the other.
 
+use std::cmp::Ordering;
+
 use num_traits::Signed;
 
 use super::evaluate::{Evaluator, Point, Value};
@@ -125,5 +127,29 @@ fn same_at(a: &Expression, b: &Expression, point: Point, fuel: &Fuel) -> Result<
             return Err(Failure::Refused);
         }
         bits = needed.next_multiple_of(64);
+    }
+}
+
+/// Which of two numbers is larger.
+///
+/// # Errors
+/// [`Failure::Undefined`] for formulas with variables and numbers that are not real.
+pub(crate) fn order(a: &Expression, b: &Expression, fuel: &Fuel) -> Result<Ordering, Failure> {
+    if !a.variables().is_empty() || !b.variables().is_empty() {
+        return Err(Failure::Undefined);
+    }
+    let signs = (a.infinite_sign().unwrap_or(0), b.infinite_sign().unwrap_or(0));
+    if signs != (0, 0) {
+        return Ok(signs.0.cmp(&signs.1));
+    }
+    if equal(a, b, fuel)? {
+        return Ok(Ordering::Equal);
+    }
+    if is_positive(&a.clone().minus(b.clone()), fuel)? {
+        Ok(Ordering::Greater)
+    } else if is_positive(&b.clone().minus(a.clone()), fuel)? {
+        Ok(Ordering::Less)
+    } else {
+        Err(Failure::Undefined)
     }
 }

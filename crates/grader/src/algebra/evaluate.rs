@@ -147,6 +147,12 @@ impl<'a> Evaluator<'a> {
         Ok(are_whole)
     }
 
+    /// A value that cancelled to nothing but rounding says nothing about the sizes that were met.
+    fn noted_unless_noise(&mut self, value: Complex) -> Result<Value, Failure> {
+        let value = checked(value)?;
+        if self.arithmetic.is_noise(&value) { Ok(Value::Approximate(value)) } else { self.noted(value) }
+    }
+
     /// Takes note of how far a value is from one.
     fn noted(&mut self, value: Complex) -> Result<Value, Failure> {
         let value = checked(value)?;
@@ -189,7 +195,8 @@ impl<'a> Evaluator<'a> {
             (a, b) => {
                 let (a, b) = (self.approximate(&a)?, self.approximate(&b)?);
                 let product = self.arithmetic.multiply(&a, &b)?;
-                self.noted(product)
+                let has_noise = self.arithmetic.is_noise(&a) || self.arithmetic.is_noise(&b);
+                if has_noise { self.noted_unless_noise(product) } else { self.noted(product) }
             }
         }
     }
@@ -306,7 +313,8 @@ impl<'a> Evaluator<'a> {
             _ if argument.is_real() => self.circular(function, &argument)?,
             _ => return Err(Failure::Refused),
         };
-        self.noted(value)
+        // The zeros of a sine and the like are rounding, the tiny values of an exponential are not.
+        self.noted_unless_noise(value)
     }
 
     fn circular(&mut self, function: Function, argument: &Complex) -> Result<Complex, Failure> {

@@ -1,5 +1,6 @@
 //! What an answer can be.
 
+use super::clock::Clock;
 use super::unit::Unit;
 use crate::algebra::Expression;
 
@@ -39,18 +40,20 @@ pub(super) enum Answer {
     /// One of the options that were offered, by its letter, perhaps with what it says.
     Choice {
         letter: char,
-        says: Option<Box<Answer>>,
+        says: Option<Box<Self>>,
     },
     /// A tuple, a vector, a point, or an interval.
     Bracketed {
         open: char,
         close: char,
-        items: Vec<Answer>,
+        items: Vec<Self>,
     },
     /// Elements in braces.
-    Set(Vec<Answer>),
-    /// Several answers in no order.
-    List(Vec<Answer>),
+    Set(Vec<Self>),
+    /// Several answers; their order counts against a tuple only.
+    List(Vec<Self>),
+    /// Any of several values, as in `x=1 or x=2` and `±3`.
+    Either(Vec<Self>),
     /// The numbers in any of the intervals; the name is that of the variable in an inequality.
     Region {
         variable: Option<String>,
@@ -67,9 +70,11 @@ pub(super) enum Answer {
         /// Whether it looks like a time of day.
         is_clock: bool,
     },
+    /// A time of day.
+    Clock(Clock),
     Matrix {
         is_determinant: bool,
-        rows: Vec<Vec<Answer>>,
+        rows: Vec<Vec<Self>>,
     },
     Text(String),
 }

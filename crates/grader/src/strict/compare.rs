@@ -2,13 +2,12 @@
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{One, Signed};
+use num_traits::{One, Signed, ToPrimitive};
 
 use super::answer::{Answer, Equation, Quantity};
-use super::phrase;
-use super::reader::interval;
-use super::relation::same_interval;
-use crate::algebra::{Expression, Scale, equal, exact_value, proportional};
+use super::clock::Clock;
+use super::{formula, line, phrase};
+use crate::algebra::{self, Expression, Function, Scale, exact_value, proportional};
 use crate::fuel::{Failure, Fuel};
 
 /// Whether two answers say the same.
@@ -52,44 +51,59 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
         },
         (Answer::List(list), Answer::Bracketed { open: '(', close: ')', items })
         | (Answer::Bracketed { open: '(', close: ')', items }, Answer::List(list)) => {
-            let list = by_name(list).map_or_else(|| list.iter().collect(), |named| values(&named));
+            let are_named = list.iter().any(|item| matches!(item, Answer::Equation(_)));
+            let list = match by_name(list) {
+                Some(named) => values(&named),
+                // Two values of one name are no point.
+                None if are_named => return Ok(false),
+                None => list.iter().collect(),
+            };
             in_order(&list, &items.iter().collect::<Vec<_>>(), fuel)
         }
         (Answer::List(list), other) | (other, Answer::List(list)) if options(list).is_some() => {
             Ok(options(list).is_some_and(|letters| run_of_options(other) == Some(letters)))
         }
-        (Answer::Set(a), Answer::Set(b) | Answer::List(b)) | (Answer::List(b), Answer::Set(a)) => {
-            Ok(contains_all(a, b, fuel)? && contains_all(b, a, fuel)?)
+        (Answer::Set(a) | Answer::Either(a), Answer::Set(b) | Answer::Either(b) | Answer::List(b))
+        | (Answer::List(b), Answer::Set(a) | Answer::Either(a)) => {
+            // Values of different names are no alternatives.
+            let are_named = |items: &[Answer]| items.len() > 1 && by_name(items).is_some();
+            Ok(are_named(a) == are_named(b) && contains_all(a, b, fuel)? && contains_all(b, a, fuel)?)
         }
+        // A set of one element against the element.
+        (Answer::Set(only), other) | (other, Answer::Set(only)) if only.len() == 1 => same(&only[0], other, fuel),
         (Answer::Equation(equation), other) | (other, Answer::Equation(equation)) => match equation.label {
             Some(_) => same(&equation.value, other, fuel),
             None => Ok(false),
         },
         (Answer::Bracketed { open, close, items }, Answer::Bracketed { open: opens, close: closes, items: others }) => {
             let ends = open == opens && close == closes;
-            let unbounded = || match (interval(a), interval(b)) {
-                (Some(a), Some(b)) => same_interval(&a, &b, fuel),
-                _ => Ok(false),
-            };
             if ends {
-                in_order(&items.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel)
-            } else {
-                unbounded()
+                return in_order(&items.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel);
+            }
+            // Infinite ends are open, however they are written.
+            match (line::interval(a), line::interval(b)) {
+                (Some(a), Some(b)) => line::same(&[a], &[b], fuel),
+                _ => Ok(false),
             }
         }
         (Answer::Region { intervals, .. }, other @ Answer::Bracketed { .. })
-        | (other @ Answer::Bracketed { .. }, Answer::Region { intervals, .. }) => {
-            match (&intervals[..], interval(other)) {
-                ([only], Some(other)) => same_interval(only, &other, fuel),
-                _ => Ok(false),
-            }
-        }
+        | (other @ Answer::Bracketed { .. }, Answer::Region { intervals, .. }) => match line::interval(other) {
+            Some(other) => line::same(intervals, &[other], fuel),
+            None => Ok(false),
+        },
         (Answer::Region { variable, intervals }, Answer::Region { variable: other_variable, intervals: others }) => {
             let same_variable = variable.is_none() || other_variable.is_none() || variable == other_variable;
-            Ok(same_variable && matched(intervals, others, |a, b| same_interval(a, b, fuel))?)
+            Ok(same_variable && line::same(intervals, others, fuel)?)
         }
         (Answer::Inequality { difference, is_strict }, Answer::Inequality { difference: other, is_strict: also }) => {
             Ok(is_strict == also && proportional(difference, other, Scale::Positive, fuel)?)
+        }
+        (Answer::Clock(a), Answer::Clock(b)) => Ok(a.same(*b)),
+        (Answer::Clock(clock), Answer::Ratio { parts, is_clock: true })
+        | (Answer::Ratio { parts, is_clock: true }, Answer::Clock(clock)) => {
+            let number = |part| formula::literal(part).and_then(|value| value.to_integer().to_u32());
+            let numbers: Option<Vec<u32>> = parts.iter().map(number).collect();
+            Ok(numbers.and_then(|numbers| Clock::new(&numbers, None)).is_some_and(|other| clock.same(other)))
         }
         (Answer::Ratio { parts, is_clock }, Answer::Ratio { parts: others, is_clock: also }) => {
             if parts.len() != others.len() {
@@ -103,12 +117,29 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             if is_determinant != also || !same_shape {
                 return Ok(false);
             }
-            let cells = |rows: &'_ Vec<Vec<Answer>>| rows.iter().flatten().cloned().collect::<Vec<_>>();
-            let (cells, others) = (cells(rows), cells(others));
-            in_order(&cells.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel)
+            in_order(&rows.iter().flatten().collect::<Vec<_>>(), &others.iter().flatten().collect::<Vec<_>>(), fuel)
+        }
+        // A vector may be written as a column.
+        (Answer::Matrix { is_determinant: false, rows }, Answer::Bracketed { open: '(', close: ')', items })
+        | (Answer::Bracketed { open: '(', close: ')', items }, Answer::Matrix { is_determinant: false, rows })
+            if rows.iter().all(|row| row.len() == 1) =>
+        {
+            in_order(&rows.iter().flatten().collect::<Vec<_>>(), &items.iter().collect::<Vec<_>>(), fuel)
         }
         (Answer::Text(a), Answer::Text(b)) => Ok(phrase::same(a, b) && !a.is_empty()),
         _ => Ok(false),
+    }
+}
+
+/// Whether two values are equal. A logarithm without a base is the common one where the other value has none.
+fn equal(a: &Expression, b: &Expression, fuel: &Fuel) -> Result<bool, Failure> {
+    let is_bare = |value: &Expression| value.variables().contains(formula::BASE_OF_LOG);
+    let ten = || Expression::Call(Function::Logarithm, vec![Expression::integer(10)]);
+    let common = |value: &Expression| value.with(formula::BASE_OF_LOG, &ten());
+    match (is_bare(a), is_bare(b)) {
+        (true, false) if !b.calls(Function::Logarithm) => algebra::equal(&common(a), b, fuel),
+        (false, true) if !a.calls(Function::Logarithm) => algebra::equal(a, &common(b), fuel),
+        _ => algebra::equal(a, b, fuel),
     }
 }
 
@@ -186,7 +217,11 @@ fn same_equation(a: &Equation, b: &Equation, fuel: &Fuel) -> Result<bool, Failur
     {
         return Ok(true);
     }
-    Ok(a.label.is_some() && a.label == b.label && same(&a.value, &b.value, fuel)?)
+    let (Some(name), Some(other)) = (&a.label, &b.label) else { return Ok(false) };
+    // A graph may be called y or f(x).
+    let is_graph = |one: &str, other: &str| one == "y" && matches!(other, "f(x)" | "g(x)" | "h(x)");
+    let same_name = name == other || is_graph(name, other) || is_graph(other, name);
+    Ok(same_name && same(&a.value, &b.value, fuel)?)
 }
 
 /// Values by their names, in the order of the names, if all are named and no two names differ in their index alone.

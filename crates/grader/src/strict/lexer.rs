@@ -54,7 +54,7 @@ impl Lexer {
             Kind::Sign(')' | ']' | '}' | '⦄' | '⟩') => self.brackets = self.brackets.saturating_sub(1),
             _ => {}
         }
-        self.tokens.push(Token { kind, spaced: self.spaced, prose });
+        self.tokens.push(Token { kind, spaced: self.spaced, prose, padded: false });
         self.spaced = false;
     }
 
@@ -77,7 +77,9 @@ impl Lexer {
                     1
                 }
                 '0'..='9' => self.digits(&text[at..], prose)?,
-                '.' if text.get(at + 1).is_some_and(char::is_ascii_digit) => self.digits(&text[at..], prose)?,
+                '.' if text.get(at + 1).is_some_and(char::is_ascii_digit) && !self.follows_option() => {
+                    self.digits(&text[at..], prose)?
+                }
                 '^' => self.caret(&text[at..], prose),
                 '*' if text.get(at + 1) == Some(&'*') => {
                     self.push(Kind::Sign('^'), prose);
@@ -126,7 +128,9 @@ impl Lexer {
         }
         if c.is_alphabetic() {
             let is_letter = |other: &char| {
-                other.is_alphabetic() && symbol::letter_like(*other).is_none() && other.is_ascii() == c.is_ascii()
+                other.is_alphabetic()
+                    && symbol::letter_like(*other).is_none()
+                    && symbol::is_latin(*other) == symbol::is_latin(c)
             };
             let word: String = text.iter().take_while(|c| is_letter(c)).collect();
             let length = word.chars().count();
@@ -135,12 +139,41 @@ impl Lexer {
             self.push(kind, prose);
             return Ok(length + tail);
         }
-        const SIGNS: &str = "+-*/=<>≤≥≠≈±∓∞∪∩∈∖°%!|,;:()[]{}⟨⟩.?&'\"∠△∥⊥∼≅→∨∧∅£€¥_…⌊⌋⌈⌉#@";
+        if let Some((sign, length)) = self.compound(text) {
+            self.push(Kind::Sign(sign), prose);
+            return Ok(length);
+        }
+        if matches!(c, '℃' | '℉') {
+            self.push(Kind::Sign('°'), prose);
+            self.push(Kind::Word(if c == '℃' { "C" } else { "F" }.to_owned()), prose);
+            return Ok(1);
+        }
+        const SIGNS: &str = "+-*/=<>≤≥≠≈±∓∞∪∩∈∖°%!|,;:()[]{}⟨⟩.?&'\"∠△∥⊥∼≅→∨∧∅∴£€¥_…⌊⌋⌈⌉#@";
         if !SIGNS.contains(c) {
             return Err(Failure::Unread);
         }
         self.push(Kind::Sign(c), prose);
         Ok(1)
+    }
+
+    /// Whether a capital stands right before, as in `A.35`.
+    fn follows_option(&self) -> bool {
+        let letter = self.tokens.last().and_then(Token::word);
+        !self.spaced && letter.is_some_and(|word| matches!(word.as_bytes(), [b'A'..=b'J']))
+    }
+
+    /// A sign that is typed as several, and its length.
+    fn compound(&self, text: &[char]) -> Option<(char, usize)> {
+        const COMPOUNDS: [(&str, char); 6] =
+            [("<=", '≤'), (">=", '≥'), ("==", '='), ("+/-", '±'), ("/=", '≠'), ("&&", '∧')];
+        // `1+-5` is a sum; only at the start is a plus before a minus both signs.
+        let starts = self.tokens.last().is_none_or(|last| last.is('='));
+        let both = starts.then_some(("+-", '±'));
+        let is_ahead = |writing: &str| writing.chars().eq(text.iter().copied().take(writing.len()));
+        both.iter()
+            .chain(&COMPOUNDS)
+            .find(|(writing, _)| is_ahead(writing))
+            .map(|(writing, sign)| (*sign, writing.len()))
     }
 
     /// A name that is one symbol, with its index.
@@ -177,6 +210,9 @@ impl Lexer {
         let may_group = (self.brackets == 0 || self.spread_commas) && !follows_comma;
         let (value, length) = literal::number(text, self.grouping, may_group)?;
         self.push(Kind::Number(value), prose);
+        if let Some(last) = self.tokens.last_mut() {
+            last.padded = has_leading_zero;
+        }
         Ok(length)
     }
 
@@ -185,8 +221,9 @@ impl Lexer {
         let compact: Vec<(usize, char)> =
             text.iter().copied().enumerate().filter(|(_, c)| *c != ' ').take(10).collect();
         let written: String = compact.iter().map(|(_, c)| c).collect();
-        for degree in ["^{\\circ}", "^\\circ", "^{°}", "^°", "^{\\degree}", "^\\degree"] {
-            if written.starts_with(degree) {
+        let follows_number = matches!(self.tokens.last(), Some(Token { kind: Kind::Number(_), .. }));
+        for degree in ["^{\\circ}", "^\\circ", "^{°}", "^°", "^{\\degree}", "^\\degree", "^{o}"] {
+            if written.starts_with(degree) && (follows_number || degree != "^{o}") {
                 self.push(Kind::Sign('°'), prose);
                 return compact[degree.chars().count() - 1].0 + 1;
             }
@@ -202,7 +239,7 @@ impl Lexer {
         let rest = &text[length..];
         if symbol::is_blank(&name) || name.is_empty() {
             self.spaced = true;
-        } else if matches!(&*name, "color" | "hspace" | "textcolor") {
+        } else if matches!(&*name, "color" | "hspace" | "textcolor" | "phantom") {
             let (_, used) = argument(rest).ok_or(Failure::Unread)?;
             return Ok(length + used);
         } else if symbol::is_setting(&name) {
@@ -212,7 +249,7 @@ impl Lexer {
             let (inner, used) = argument(rest).ok_or(Failure::Unread)?;
             self.text(inner, true, depth + 1)?;
             return Ok(length + used);
-        } else if matches!(&*name, "frac" | "dfrac" | "tfrac" | "cfrac") {
+        } else if matches!(&*name, "frac" | "dfrac" | "tfrac" | "cfrac" | "nicefrac" | "sfrac") {
             self.push(Kind::Fraction, prose);
         } else if name == "sqrt" {
             let digits = rest.iter().skip_while(|c| **c == ' ').take_while(|c| c.is_ascii_digit()).count();
@@ -278,24 +315,50 @@ fn flat(text: &[char]) -> String {
     text.chars().filter(|c| !matches!(c, ' ' | '{' | '}' | '\\')).collect()
 }
 
+/// How many primes an exponent consists of, if it consists of some, and its length.
+fn primes(text: &[char]) -> Option<(usize, usize)> {
+    const PRIME: &str = "\\prime";
+    let is_group = text.first() == Some(&'{');
+    let mut at = usize::from(is_group);
+    let mut count = 0;
+    while PRIME.chars().eq(text.get(at..)?.iter().copied().take(PRIME.len())) {
+        at += PRIME.len();
+        count += 1;
+    }
+    if is_group && text.get(at) != Some(&'}') {
+        return None;
+    }
+    (count > 0).then_some((count, at + usize::from(is_group)))
+}
+
 /// The index and the primes behind a name, as part of the name; and their length.
 fn tail(name: &str, text: &[char]) -> (String, usize) {
     let mut whole = name.to_owned();
     let mut at = 0;
+    let is_long = |name: &str| name.chars().count() > 2 && name.chars().any(char::is_lowercase);
     if symbol::is_function(name) {
         return (whole, 0);
     }
     while let Some(c) = text.get(at) {
         match c {
+            // Between words it is a blank.
+            '_' if is_long(name) && text[at + 1..].iter().take_while(|c| c.is_alphabetic()).count() > 2 => break,
             '_' => {
                 let Some((index, used)) = argument(&text[at + 1..]) else { break };
                 whole.push('_');
                 whole.push_str(&flat(index));
                 at += 1 + used;
             }
+            // The mark in "it's" is no prime.
+            '\'' if name.chars().count() > 1 && text.get(at + 1).is_some_and(|next| next.is_alphabetic()) => break,
             '\'' => {
                 whole.push('\'');
                 at += 1;
+            }
+            '^' => {
+                let Some((count, used)) = primes(&text[at + 1..]) else { break };
+                whole.push_str(&"'".repeat(count));
+                at += 1 + used;
             }
             c => {
                 let Some(digit) = symbol::lowered(*c) else { break };

@@ -38,7 +38,7 @@ pub(super) fn number(text: &[char], grouping: Grouping, may_group: bool) -> Resu
     let mut places = String::new();
     let mut repeating = String::new();
     if text.get(at) == Some(&'.')
-        && (text.get(at + 1).is_some_and(char::is_ascii_digit) || starts(&text[at + 1..], "\\"))
+        && text.get(at + 1).is_some_and(|next| next.is_ascii_digit() || matches!(next, '\\' | '('))
     {
         let tail = &text[at + 1..];
         places = run(tail);
@@ -90,16 +90,20 @@ enum Separator {
 
 /// What may stand between groups of digits, and its length.
 fn separator_at(text: &[char], grouping: Grouping, may_group: bool) -> Option<(Separator, usize)> {
-    for (writing, separator) in
-        [("{,}", Separator::Group), (",\\!", Separator::Group), ("\\,", Separator::Thin), ("\\!", Separator::Thin)]
-    {
+    for (writing, separator) in [
+        ("{,}", Separator::Group),
+        (",\\!", Separator::Group),
+        ("\\,", Separator::Thin),
+        ("\\!", Separator::Thin),
+        ("\\ ", Separator::Thin),
+    ] {
         if starts(text, writing) {
             return Some((separator, writing.len()));
         }
     }
     match text.first()? {
         ',' if grouping == Grouping::Thousands && may_group => Some((Separator::Comma, 1)),
-        ' ' if grouping == Grouping::Thousands && may_group => Some((Separator::Blank, 1)),
+        ' ' | '~' if grouping == Grouping::Thousands && may_group => Some((Separator::Blank, 1)),
         _ => None,
     }
 }
@@ -113,6 +117,14 @@ fn repetition(text: &[char], places: &str) -> (String, usize) {
                 let length = bar.len() + digits.len() + 1;
                 return (digits, length);
             }
+        }
+    }
+    // `0.(3)`; behind other places a bracket could be a factor.
+    if places.is_empty() && text.first() == Some(&'(') {
+        let digits = run(&text[1..]);
+        if text.get(1 + digits.len()) == Some(&')') && !digits.is_empty() {
+            let length = digits.len() + 2;
+            return (digits, length);
         }
     }
     for dots in ["...", "…", "\\ldots", "\\dots", "\\cdots"] {

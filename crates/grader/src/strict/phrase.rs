@@ -4,7 +4,7 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 
 use super::formula;
-use super::token::{Kind, Token};
+use super::token::{Kind, Token, closing};
 
 const SMALL: [&str; 20] = [
     "zero",
@@ -44,7 +44,7 @@ fn multiplier(word: &str) -> Option<i64> {
 }
 
 /// The denominator that a word names.
-fn part(word: &str) -> Option<i64> {
+pub(super) fn part(word: &str) -> Option<i64> {
     Some(match word {
         "half" | "halves" => 2,
         "third" | "thirds" => 3,
@@ -128,7 +128,17 @@ fn number(tokens: &[Token]) -> (Option<BigRational>, usize) {
         }
         at += 1 + hyphen + and;
     }
-    (Some(total + value), at)
+    let total = total + value;
+    // "two and a half"
+    if let [and, one, piece, ..] = tokens.get(at..).unwrap_or_default()
+        && is_spelled
+        && and.reads("and")
+        && (one.reads("a") || one.reads("one"))
+        && let Some(parts) = lower(piece).as_deref().and_then(part)
+    {
+        return (Some(total + whole(1) / whole(parts)), at + 3);
+    }
+    (Some(total), at)
 }
 
 /// The answer without a lead-in such as `The answer is` or `Answer:`, and without an "about" sign.
@@ -136,6 +146,7 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     const BEFORE: [&str; 11] =
         ["the", "final", "correct", "right", "best", "my", "our", "so", "therefore", "thus", "hence"];
     let reads = |token: &Token, words: &[&str]| words.iter().any(|word| token.reads(word));
+    const THEREFORE: [&str; 4] = ["so", "therefore", "thus", "hence"];
     let before = tokens.iter().take_while(|token| reads(token, &BEFORE) || token.is(',')).count();
     if let Some([noun, verb, rest @ ..]) = tokens.get(before..)
         && reads(noun, &["answer", "ans", "option", "choice", "答案"])
@@ -144,18 +155,58 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     {
         tokens = rest;
     }
-    while tokens.first().is_some_and(|token| token.is_any("≈=:")) {
-        tokens = &tokens[1..];
+    if let [word, comma, rest @ ..] = tokens
+        && reads(word, &THEREFORE)
+        && comma.is(',')
+        && !rest.is_empty()
+    {
+        tokens = rest;
     }
-    tokens
+    const ABOUT: [&str; 8] = ["about", "approximately", "approx", "roughly", "around", "exactly", "is", "equals"];
+    let is_value = |token: &Token| !matches!(token.kind, Kind::Word(_) | Kind::Symbol(_));
+    loop {
+        match tokens {
+            [first, rest @ ..] if first.is_any("≈=:∼∴≅") => tokens = rest,
+            [first, rest @ ..] if reads(first, &ABOUT) && rest.first().is_some_and(is_value) => tokens = rest,
+            _ => return tokens,
+        }
+    }
+}
+
+/// Whether a word is the end of an ordinal number, as in `3rd`.
+fn is_ordinal(number: &Token, word: &str) -> bool {
+    matches!(number.kind, Kind::Number(_)) && matches!(&*word.to_lowercase(), "st" | "nd" | "rd" | "th")
+}
+
+/// Whether an answer is a place in an order, which is no number.
+pub(super) fn is_rank(tokens: &[Token]) -> bool {
+    matches!(tokens, [number, end] if end.word().is_some_and(|end| is_ordinal(number, end)))
+}
+
+/// An ordinal number that is written out, in the form `3th`.
+fn spelled_ordinal(word: &str) -> Option<String> {
+    const ORDINALS: [&str; 12] = [
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+        "twelfth",
+    ];
+    let at = ORDINALS.iter().position(|own| word.eq_ignore_ascii_case(own))?;
+    Some(format!("{}th", at + 1))
 }
 
 /// The answer as plain lower-case words.
-pub(super) fn text(tokens: &[Token]) -> String {
-    let are_words = tokens.iter().all(|token| token.word().is_some() || token.is_any("-'\".,!?"));
+pub(super) fn text(mut tokens: &[Token]) -> String {
+    if let [open, inner @ .., close] = tokens
+        && (open.is('(') && close.is(')') || open.is('[') && close.is(']'))
+        && closing(tokens, 0) == Some(tokens.len() - 1)
+    {
+        tokens = inner;
+    }
+    let are_words = tokens.iter().all(|token| token.word().is_some() || token.is_any("-'\".,!?_"));
     let mut words = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match &token.kind {
+            Kind::Word(word) if at > 0 && is_ordinal(&tokens[at - 1], word) => {}
+            Kind::Word(word) if spelled_ordinal(word).is_some() => words.extend(spelled_ordinal(word)),
             Kind::Word(word) if word.chars().count() == 1 && !are_words => words.push(word.clone()),
             Kind::Word(word) => {
                 let word = word.to_lowercase();
@@ -165,11 +216,16 @@ pub(super) fn text(tokens: &[Token]) -> String {
                 }
             }
             Kind::Symbol(name) => words.push(name.clone()),
-            Kind::Number(value) => words.push(value.to_string()),
+            Kind::Number(value) => {
+                let next = tokens.get(at + 1).and_then(Token::word);
+                let end = if next.is_some_and(|word| is_ordinal(token, word)) { "th" } else { "" };
+                words.push(format!("{value}{end}"));
+            }
             Kind::Sign('-') if are_words && at > 0 && at + 1 < tokens.len() => words.push("-".to_owned()),
-            Kind::Sign('-' | '"' | '\'' | '.' | '?') if are_words => {}
+            Kind::Sign('-' | '"' | '\'' | '.' | '?' | '_') if are_words => {}
             Kind::Sign('!') if at + 1 == tokens.len() && are_words => {}
             Kind::Sign('{' | '}') => {}
+            Kind::Sign(sign) => words.push(sign.to_string()),
             other => words.push(format!("{other:?}")),
         }
     }
@@ -179,7 +235,8 @@ pub(super) fn text(tokens: &[Token]) -> String {
 /// Whether two texts are the same, with or without hyphens in their words.
 pub(super) fn same(a: &str, b: &str) -> bool {
     let joined = |text: &str| text.replace(['-', ' '], "");
-    a == b || ((a.contains('-') || b.contains('-')) && joined(a) == joined(b))
+    let is_missing = |text: &str| matches!(text, "dne" | "does not exist");
+    a == b || (is_missing(a) && is_missing(b)) || ((a.contains('-') || b.contains('-')) && joined(a) == joined(b))
 }
 
 /// Whether both are one word, whatever its case. Two letters may be variables, so they count only as English words.
@@ -192,7 +249,10 @@ pub(super) fn same_word(a: &[Token], b: &[Token]) -> bool {
 
 /// Whether the words say that there is nothing.
 pub(super) fn is_nothing(text: &str) -> bool {
-    matches!(text, "no solution" | "no solutions" | "no real solution" | "no real solutions" | "empty set" | "no roots")
+    matches!(
+        text,
+        "no solution" | "no solutions" | "no real solution" | "no real solutions" | "no solution exists" | "empty set"
+    ) || matches!(text, "no roots" | "no real roots" | "there is no solution" | "there are no solutions")
 }
 
 /// Whether the words say that it may be any number.

@@ -1,10 +1,11 @@
 //! From tokens to an answer.
 
-use super::answer::{Answer, Interval, Quantity};
+use super::answer::{Answer, Equation};
+use super::clock::{Clock, is_date};
+use super::quantity::{measured_in_parts, quantity, ratio};
 use super::token::{Kind, Token, closing, has_top_level, split, top_level, trimmed};
-use super::{formula, phrase, relation, symbol, unit};
-use crate::algebra::{Constant, Expression};
-use crate::fuel::{DEEPEST_NEST, Failure, MOST_ELEMENTS};
+use super::{line, phrase, relation, spelling};
+use crate::fuel::{DEEPEST_NEST, Failure, Fuel, MOST_ELEMENTS};
 
 /// Most tokens of an answer that is read for its structure.
 const MOST_TOKENS: usize = 600;
@@ -17,12 +18,14 @@ pub(super) fn read(tokens: &[Token]) -> Result<Answer, Failure> {
     if tokens.len() > MOST_TOKENS {
         return Err(Failure::Refused);
     }
-    let tokens = phrase::with_numbers(tokens);
-    Reader { depth: 0 }.answer(phrase::without_lead(&tokens))
+    let tokens = spelling::with_signs(&phrase::with_numbers(tokens));
+    Reader { depth: 0, fuel: Fuel::new() }.answer(phrase::without_lead(&tokens))
 }
 
 pub(super) struct Reader {
     depth: usize,
+    /// What may be computed while reading.
+    pub(super) fuel: Fuel,
 }
 
 impl Reader {
@@ -44,16 +47,36 @@ impl Reader {
         if tokens.is_empty() {
             return Err(Failure::Unread);
         }
-        let words = phrase::text(tokens);
+        // Set phrases are short.
+        let words = if tokens.len() <= 6 { phrase::text(tokens) } else { String::new() };
         if phrase::is_nothing(&words) || tokens[..].iter().all(|token| token.is('∅')) {
             return Ok(Answer::Set(Vec::new()));
         }
         let is_reals = matches!(&tokens[0].kind, Kind::Symbol(name) if name == "mathbb(R)");
         if phrase::is_everything(&words) || (is_reals && tokens.len() == 1) {
-            return Ok(Answer::Region { variable: None, intervals: vec![everything()] });
+            return Ok(Answer::Region { variable: None, intervals: vec![line::everything()] });
+        }
+        if words == "dne" || is_date(tokens) || phrase::is_rank(tokens) {
+            return Err(Failure::Unread);
+        }
+        // `12 (twelve)` says it twice.
+        if let [value, open, again, close] = tokens
+            && open.is('(')
+            && open.spaced
+            && close.is(')')
+            && matches!(value.kind, Kind::Number(_))
+            && value.kind == again.kind
+        {
+            return self.structure(&tokens[..1]);
+        }
+        if let Some(clock) = Clock::read(tokens) {
+            return Ok(Answer::Clock(clock));
         }
         if let Some(choice) = self.choice(tokens)? {
             return Ok(choice);
+        }
+        if let Some(quantity) = measured_in_parts(tokens) {
+            return Ok(Answer::Quantity(quantity));
         }
         if let Some(list) = self.list(tokens)? {
             return Ok(list);
@@ -67,14 +90,11 @@ impl Reader {
         if let Some(interval) = self.outward(tokens)? {
             return Ok(interval);
         }
-        if has_top_level(tokens, "∪") {
-            return self.union(tokens);
+        if let Some(sets) = self.sets(tokens)? {
+            return Ok(sets);
         }
-        if let [reals, minus, rest @ ..] = tokens
-            && matches!(&reals.kind, Kind::Symbol(name) if name == "mathbb(R)")
-            && minus.is('∖')
-        {
-            return self.all_but(rest);
+        if let Some(labelled) = self.labelled(tokens)? {
+            return Ok(labelled);
         }
         let is_to = |token: &Token| token.is(':') || token.reads("to");
         if !top_level(tokens, is_to).is_empty() {
@@ -83,51 +103,10 @@ impl Reader {
         if let Some(answer) = self.bracketed(tokens)? {
             return Ok(answer);
         }
+        if let Some(point) = self.point(tokens)? {
+            return Ok(point);
+        }
         quantity(tokens).map(Answer::Quantity)
-    }
-
-    /// `A`, `(A)`, `A. 50`, `Option A`.
-    fn choice(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
-        let is_named = ["option", "choice", "选", "选项"].iter().any(|name| tokens[0].reads(name)) && tokens.len() > 1;
-        let tokens = if is_named { &tokens[1..] } else { tokens };
-        let letter = |token: &Token| {
-            let mut letters = token.word()?.chars();
-            let letter = letters.next().filter(|letter| ('A'..='J').contains(&letter.to_ascii_uppercase()))?;
-            letters.next().is_none().then_some(letter)
-        };
-        let (letter, rest, is_marked) = match tokens {
-            [open, name, close, rest @ ..]
-                if (open.is('(') && close.is(')') || open.is('[') && close.is(']')) && letter(name).is_some() =>
-            {
-                (letter(name), rest, true)
-            }
-            [name, mark, rest @ ..] if letter(name).is_some() && mark.is_any(".):") => {
-                (letter(name), rest, mark.is(')'))
-            }
-            [name] => (letter(name), &[][..], is_named),
-            _ => return Ok(None),
-        };
-        let Some(letter) = letter else { return Ok(None) };
-        if letter.is_lowercase() && !is_marked {
-            return Ok(None);
-        }
-        let rest = match rest {
-            [mark, rest @ ..] if mark.is_any(".:") && is_marked => rest,
-            rest => rest,
-        };
-        let Some(first) = rest.first() else { return Ok(Some(Answer::Choice { letter, says: None })) };
-        let joins = first.is_any(",;+-*/^=<>≤≥≠∈∪!") || first.reads("and") || first.reads("or");
-        if joins || (letter.is_lowercase() && !first.spaced) {
-            return Ok(None);
-        }
-        let says = self.answer(rest)?;
-        let another = match &says {
-            Answer::Choice { .. } => true,
-            Answer::List(items) => items.iter().any(|item| matches!(item, Answer::Choice { .. })),
-            Answer::Quantity(quantity) => matches!(&quantity.value, Expression::Variable(_)),
-            _ => false,
-        };
-        Ok((!another).then(|| Answer::Choice { letter, says: Some(Box::new(says)) }))
     }
 
     /// Several answers with commas, `or`, `and` between them.
@@ -136,7 +115,7 @@ impl Reader {
         if tokens[0].is(']') {
             return Ok(None);
         }
-        let parts_here = |token: &Token| token.is_any(",;") || is_or(token) || token.reads("and");
+        let parts_here = |token: &Token| token.is_any(",;&∧") || is_or(token) || token.reads("and");
         if top_level(tokens, parts_here).is_empty() {
             return Ok(None);
         }
@@ -148,18 +127,35 @@ impl Reader {
         if let [only] = parts[..] {
             return if has_top_level(tokens, ",;") { Err(Failure::Unread) } else { self.answer(only).map(Some) };
         }
+        let has_or = !top_level(tokens, is_or).is_empty();
         let mut items = Vec::new();
+        let mut is_either = has_or;
         for part in parts {
             match self.answer(part)? {
                 Answer::List(more) => items.extend(more),
+                Answer::Either(more) => {
+                    is_either = true;
+                    items.extend(more);
+                }
+                // Who names one option or another has not chosen.
+                Answer::Choice { .. } | Answer::Text(_) if has_or => return Err(Failure::Unread),
                 item => items.push(item),
             }
         }
-        let is_union = !top_level(tokens, is_or).is_empty() && !has_top_level(tokens, ",;");
-        if is_union && let Some(union) = union_of(&items) {
-            return Ok(Some(union));
+        let has_comma = has_top_level(tokens, ",;");
+        let parts: Option<Vec<line::Part>> = items.iter().map(line::part).collect();
+        if let Some(parts) = parts
+            && items.iter().any(|item| matches!(item, Answer::Region { .. }))
+        {
+            // A comma before an exception means "but".
+            let meets = !has_or && (!has_comma || has_top_level(tokens, "≠"));
+            let region = if has_or && !has_comma { line::union(&parts) } else { None };
+            let region = if meets { line::meet(&parts, &self.fuel) } else { region };
+            if let Some(region) = region {
+                return Ok(Some(region));
+            }
         }
-        Ok(Some(Answer::List(items)))
+        Ok(Some(if is_either { Answer::Either(items) } else { Answer::List(items) }))
     }
 
     /// `±3` is 3 and -3; a `∓` has the other sign.
@@ -178,24 +174,61 @@ impl Reader {
             };
             tokens.iter().map(swap).collect()
         };
-        Ok(Some(Answer::List(vec![self.answer(&with('+', '-'))?, self.answer(&with('-', '+'))?])))
+        Ok(Some(Answer::Either(vec![self.answer(&with('+', '-'))?, self.answer(&with('-', '+'))?])))
     }
 
-    fn union(&mut self, tokens: &[Token]) -> Result<Answer, Failure> {
-        let parts = split(tokens, |token| token.is('∪'));
-        let items: Result<Vec<Answer>, Failure> = parts.into_iter().map(|part| self.answer(part)).collect();
-        let items = items?;
-        let sets: Option<Vec<&[Answer]>> = items
-            .iter()
-            .map(|item| match item {
-                Answer::Set(members) => Some(&members[..]),
-                _ => None,
-            })
-            .collect();
-        match sets {
-            Some(sets) => Ok(Answer::Set(sets.concat())),
-            None => union_of(&items).ok_or(Failure::Unread),
+    /// Sets with `∪`, `∩` or `∖` between them.
+    fn sets(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
+        let is_reals = matches!(&tokens[0].kind, Kind::Symbol(name) if name == "mathbb(R)");
+        let is_minus = |at: usize| tokens[at].is('∖') || (is_reals && at == 1 && tokens[at].is('-'));
+        let Some(sign) = ["∪", "∩"].into_iter().find(|sign| has_top_level(tokens, sign)) else {
+            let Some(at) = (1..tokens.len()).find(|at| is_minus(*at)) else { return Ok(None) };
+            let (part, hole) = (self.answer(&tokens[..at])?, self.answer(&tokens[at + 1..])?);
+            let rest = line::part(&part)
+                .zip(line::part(&hole))
+                .and_then(|(part, hole)| line::without(part, &hole, &self.fuel));
+            return rest.map(Some).ok_or(Failure::Unread);
+        };
+        let parts = split(tokens, |token| token.is_any(sign));
+        if parts.len() > MOST_ELEMENTS {
+            return Err(Failure::Refused);
         }
+        let items: Vec<Answer> = parts.into_iter().map(|part| self.answer(part)).collect::<Result<_, _>>()?;
+        let members = |item: &Answer| match item {
+            Answer::Set(members) => Some(members.clone()),
+            _ => None,
+        };
+        let sets: Option<Vec<Vec<Answer>>> = items.iter().map(members).collect();
+        if let (Some(sets), "∪") = (sets, sign) {
+            return Ok(Some(Answer::Set(sets.concat())));
+        }
+        let parts: Vec<line::Part> = items.iter().map(line::part).collect::<Option<_>>().ok_or(Failure::Unread)?;
+        let whole = if sign == "∪" { line::union(&parts) } else { line::meet(&parts, &self.fuel) };
+        whole.map(Some).ok_or(Failure::Unread)
+    }
+
+    /// `Perimeter: 24`: a value and what it is of.
+    fn labelled(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
+        let Some(at) = tokens.iter().position(|token| token.is(':')) else { return Ok(None) };
+        let name = &tokens[..at];
+        let is_long = |token: &Token| token.word().is_some_and(|word| word.chars().count() > 3);
+        let label = relation::label(name).filter(|_| name.iter().all(|word| word.word().is_some()));
+        let (Some(label), true) = (label, name.iter().any(is_long)) else { return Ok(None) };
+        let value = Box::new(self.answer(&tokens[at + 1..])?);
+        Ok(Some(Answer::Equation(Equation { label: Some(label), value, difference: None })))
+    }
+
+    /// `P(1, 2)`: a point and where it is.
+    fn point(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
+        let [name, place @ ..] = tokens else { return Ok(None) };
+        let label = name.word().filter(|name| name.len() == 1 && name.chars().all(|c| c.is_ascii_uppercase()));
+        let (Some(label), Some(open)) = (label, place.first()) else { return Ok(None) };
+        let is_tuple = open.is('(') && closing(place, 0) == Some(place.len() - 1) && place.len() > 2;
+        if !is_tuple || !has_top_level(&place[1..place.len() - 1], ",;") {
+            return Ok(None);
+        }
+        let value = Box::new(self.answer(place)?);
+        Ok(Some(Answer::Equation(Equation { label: Some(label.to_owned()), value, difference: None })))
     }
 
     /// `]a, b[`, an interval whose open ends are written with the bracket turned around.
@@ -211,179 +244,4 @@ impl Reader {
         let items = vec![self.answer(parts[0])?, self.answer(parts[1])?];
         Ok(Some(Answer::Bracketed { open, close, items }))
     }
-
-    /// The real numbers without one of them.
-    fn all_but(&mut self, tokens: &[Token]) -> Result<Answer, Failure> {
-        match self.answer(tokens)? {
-            Answer::Set(items) => match &items[..] {
-                [item] => {
-                    let value = item.as_formula().ok_or(Failure::Unread)?;
-                    Ok(Answer::Region { variable: None, intervals: relation::around(value.clone()) })
-                }
-                _ => Err(Failure::Unread),
-            },
-            _ => Err(Failure::Unread),
-        }
-    }
-
-    /// A tuple, an interval, a set or a matrix around the whole.
-    fn bracketed(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
-        if closing(tokens, 0) != Some(tokens.len() - 1) || tokens.len() < 2 {
-            return Ok(None);
-        }
-        let inner = &tokens[1..tokens.len() - 1];
-        let (Kind::Sign(open), Kind::Sign(close)) = (&tokens[0].kind, &tokens[tokens.len() - 1].kind) else {
-            return match (&tokens[0].kind, &tokens[tokens.len() - 1].kind) {
-                (Kind::Begin(name), Kind::End(end)) if name == end => self.matrix(name, inner).map(Some),
-                _ => Ok(None),
-            };
-        };
-        let has_commas = has_top_level(inner, ",;");
-        let is_set = *open == '⦃' && *close == '⦄' || *open == '{' && *close == '}' && has_commas;
-        if is_set && let Some(bar) = top_level(inner, |token| token.is_any("|:")).first() {
-            return match self.answer(&inner[bar + 1..])? {
-                region @ Answer::Region { .. } => Ok(Some(region)),
-                _ => Err(Failure::Unread),
-            };
-        }
-        if inner.is_empty() {
-            return if is_set { Ok(Some(Answer::Set(Vec::new()))) } else { Err(Failure::Unread) };
-        }
-        if !is_set && (!has_commas || !"([⟨".contains(*open) || !")]⟩".contains(*close)) {
-            return Ok(None);
-        }
-        let parts = split(inner, |token| token.is_any(",;"));
-        if parts.len() > MOST_ELEMENTS {
-            return Err(Failure::Refused);
-        }
-        let mut items = Vec::new();
-        for part in parts {
-            match (self.answer(part)?, is_set) {
-                (Answer::List(more), true) => items.extend(more),
-                (Answer::List(_), false) => return Err(Failure::Unread),
-                (item, _) => items.push(item),
-            }
-        }
-        let round = |sign: char| match sign {
-            '⟨' => '(',
-            '⟩' => ')',
-            sign => sign,
-        };
-        Ok(Some(if is_set {
-            Answer::Set(items)
-        } else {
-            Answer::Bracketed { open: round(*open), close: round(*close), items }
-        }))
-    }
-
-    fn matrix(&mut self, environment: &str, inner: &[Token]) -> Result<Answer, Failure> {
-        let is_matrix = matches!(environment, "matrix" | "pmatrix" | "bmatrix" | "Bmatrix" | "smallmatrix" | "array");
-        let is_determinant = environment == "vmatrix";
-        if !is_matrix && !is_determinant {
-            return Err(Failure::Unread);
-        }
-        let inner = match inner.first() {
-            Some(open) if environment == "array" && open.is('{') => {
-                &inner[closing(inner, 0).ok_or(Failure::Unread)? + 1..]
-            }
-            _ => inner,
-        };
-        let inner = if inner.last().is_some_and(|last| last.is('⏎')) { &inner[..inner.len() - 1] } else { inner };
-        let mut rows = Vec::new();
-        for row in split(inner, |token| token.is('⏎')) {
-            let cells: Result<Vec<Answer>, Failure> =
-                split(row, |token| token.is('&')).into_iter().map(|cell| self.answer(cell)).collect();
-            rows.push(cells?);
-        }
-        if rows.iter().map(Vec::len).sum::<usize>() > MOST_ELEMENTS {
-            return Err(Failure::Refused);
-        }
-        Ok(Answer::Matrix { is_determinant, rows })
-    }
-}
-
-fn everything() -> Interval {
-    let infinity = Expression::Constant(Constant::Infinity);
-    Interval { low: infinity.clone().negated(), is_low_open: true, high: infinity, is_high_open: true }
-}
-
-/// The intervals of all items together, if each is one or several and all are of the same variable.
-fn union_of(items: &[Answer]) -> Option<Answer> {
-    let mut variable: Option<String> = None;
-    let mut all = Vec::new();
-    for item in items {
-        match item {
-            Answer::Region { variable: name, intervals } => {
-                if name.is_some() && variable.is_some() && variable != *name {
-                    return None;
-                }
-                variable = variable.or_else(|| name.clone());
-                all.extend(intervals.iter().cloned());
-            }
-            item => all.push(interval(item)?),
-        }
-    }
-    (all.len() <= MOST_ELEMENTS).then_some(Answer::Region { variable, intervals: all })
-}
-
-/// `(a, b]` as an interval.
-pub(super) fn interval(answer: &Answer) -> Option<Interval> {
-    let Answer::Bracketed { open, close, items } = answer else { return None };
-    let [low, high] = &items[..] else { return None };
-    let (low, high) = (low.as_formula()?.clone(), high.as_formula()?.clone());
-    Some(Interval { low, is_low_open: *open == '(', high, is_high_open: *close == ')' })
-}
-
-fn ratio(sides: &[&[Token]], last: Option<&Token>) -> Result<Answer, Failure> {
-    let parts: Result<Vec<Expression>, Failure> = sides.iter().map(|side| formula::read(side)).collect();
-    let parts = parts?;
-    let limit = |at: usize, below: u64| {
-        let value = parts.get(at).and_then(formula::literal);
-        value.is_some_and(|value| {
-            value.is_integer() && formula::literal(&formula::whole(below)).is_some_and(|b| value < b)
-        })
-    };
-    let is_long = last.is_some_and(|last| matches!(&last.kind, Kind::Number(value) if value.is_integer()));
-    let is_clock = is_long && (2..=3).contains(&parts.len()) && limit(0, 25) && limit(1, 60) && !limit(1, 10);
-    Ok(Answer::Ratio { parts, is_clock })
-}
-
-fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
-    let plain = |value| Quantity { value, unit: None, percent: false, as_formula: None };
-    if let [rest @ .., last] = tokens
-        && (last.is('%') || last.reads("percent"))
-    {
-        return Ok(Quantity { percent: true, ..plain(formula::read(rest)?) });
-    }
-    let price = tokens.iter().position(|token| token.is_any("$£€¥")).filter(|at| *at <= 1 && tokens.len() > at + 1);
-    if let Some(at) = price {
-        let mut rest = tokens.to_vec();
-        let sign = rest.remove(at);
-        let value = formula::read(&rest)?;
-        return Ok(Quantity { unit: unit::read(&[sign]), ..plain(value) });
-    }
-    let has_function = tokens.iter().any(|token| token.word().is_some_and(symbol::is_function));
-    let is_degree_at =
-        |at: usize| tokens[at].is('°') && !tokens.get(at + 1).is_some_and(|next| next.reads("C") || next.reads("F"));
-    if !has_function && (0..tokens.len()).any(is_degree_at) {
-        // Without a sine of it, an angle is a number of degrees, in every term.
-        let bare: Vec<Token> = (0..tokens.len()).filter(|at| !is_degree_at(*at)).map(|at| tokens[at].clone()).collect();
-        let degree = Token { kind: Kind::Sign('°'), spaced: false, prose: false };
-        return Ok(Quantity { unit: unit::read(&[degree]), ..plain(formula::read(&bare)?) });
-    }
-    if !has_function
-        && let Some((at, unit)) = unit::at_end(tokens)
-        && let Ok(value) = formula::read(&tokens[..at])
-    {
-        return Ok(Quantity { value, unit: Some(unit), percent: false, as_formula: formula::read(tokens).ok() });
-    }
-    // Words are words, not products of names.
-    let is_greek = |word: &str| matches!(word, "alpha" | "beta" | "gamma" | "theta" | "infinity");
-    let is_long = |token: &Token| token.word().is_some_and(|word| word.chars().count() > 2 && !is_greek(word));
-    let is_lower = |token: &Token| token.word().is_some_and(|word| word.chars().any(char::is_lowercase));
-    let are_words = !has_function && tokens.iter().all(|token| token.word().is_some()) && tokens.iter().any(is_long);
-    if are_words && (tokens.len() > 1 || tokens.iter().any(is_lower)) {
-        return Err(Failure::Unread);
-    }
-    Ok(plain(formula::read(tokens)?))
 }

@@ -4,6 +4,7 @@ use num_traits::{Signed, Zero};
 
 use super::answer::{Answer, Equation, Interval};
 use super::formula;
+use super::line::around;
 use super::reader::Reader;
 use super::symbol;
 use super::token::{Kind, Token, closing, split, top_level};
@@ -54,10 +55,14 @@ pub(super) fn read(reader: &mut Reader, tokens: &[Token]) -> Option<Result<Answe
             let (side, other) = (formula::read(sides[0]), formula::read(sides[1]));
             side.and_then(|side| excluded(side, other?))
         }
-        _ if signs.iter().all(|sign| "<≤".contains(*sign)) => inequality(&sides, &signs),
+        _ if signs.iter().all(|sign| "<≤".contains(*sign)) => inequality(&sides, &signs, &reader.fuel),
         _ if signs.iter().all(|sign| ">≥".contains(*sign)) => {
             sides.reverse();
-            inequality(&sides, &signs.iter().rev().map(|sign| if *sign == '>' { '<' } else { '≤' }).collect::<Vec<_>>())
+            inequality(
+                &sides,
+                &signs.iter().rev().map(|sign| if *sign == '>' { '<' } else { '≤' }).collect::<Vec<_>>(),
+                &reader.fuel,
+            )
         }
         _ => Err(Failure::Unread),
     })
@@ -96,12 +101,11 @@ fn equation(reader: &mut Reader, sides: &[&[Token]]) -> Result<Answer, Failure> 
 
 fn values_agree(reader: &mut Reader, side: &[Token], value: &Answer) -> Result<bool, Failure> {
     let side = reader.answer(side)?;
-    let fuel = Fuel::new();
-    Ok(super::compare::same(&side, value, &fuel).unwrap_or(false))
+    Ok(super::compare::same(&side, value, &reader.fuel).unwrap_or(false))
 }
 
 /// The one name that `tokens` are, if they only name something: `x`, `f(x)`, `\angle A`, `AB`, `Area of ABC`.
-fn label(tokens: &[Token]) -> Option<String> {
+pub(super) fn label(tokens: &[Token]) -> Option<String> {
     let mut letters = 0;
     let mut words = 0;
     let mut has_segment = false;
@@ -128,6 +132,7 @@ fn label(tokens: &[Token]) -> Option<String> {
                 letters += 1;
             }
             Kind::Word(word) if formula::is_word(word) || word.chars().count() > 2 => words += 1,
+            Kind::Number(_) if at > 0 && tokens[at - 1].is('∠') => letters += 1,
             Kind::Sign('∠' | '△' | '|' | '\'') => {}
             Kind::Sign('(')
                 if at > 0 && (tokens[at - 1].word().is_some() || matches!(tokens[at - 1].kind, Kind::Symbol(_))) =>
@@ -143,11 +148,12 @@ fn label(tokens: &[Token]) -> Option<String> {
     let kinds = tokens.iter().map(|token| &token.kind).collect::<Vec<_>>();
     (names_one && (!has_bars || has_segment)).then(|| match kinds[..] {
         [Kind::Word(name) | Kind::Symbol(name)] => name.clone(),
+        [Kind::Word(name), Kind::Sign('('), Kind::Word(of), Kind::Sign(')')] => format!("{name}({of})"),
         _ => format!("{kinds:?}"),
     })
 }
 
-fn inequality(sides: &[&[Token]], signs: &[char]) -> Result<Answer, Failure> {
+fn inequality(sides: &[&[Token]], signs: &[char], fuel: &Fuel) -> Result<Answer, Failure> {
     let sides: Result<Vec<Expression>, Failure> = sides.iter().map(|side| formula::read(side)).collect();
     let sides = sides?;
     let infinity = Expression::Constant(Constant::Infinity);
@@ -165,7 +171,7 @@ fn inequality(sides: &[&[Token]], signs: &[char]) -> Result<Answer, Failure> {
         }
         [small, large] => {
             let difference = small.clone().minus(large.clone());
-            if let Some((name, root, rises)) = linear(&difference) {
+            if let Some((name, root, rises)) = linear(&difference, fuel) {
                 return Ok(if rises {
                     region(&name, infinity.negated(), true, root, is_open(0))
                 } else {
@@ -182,17 +188,16 @@ fn inequality(sides: &[&[Token]], signs: &[char]) -> Result<Answer, Failure> {
 }
 
 /// The only variable of a linear formula with rational coefficients, where it is zero, and whether it rises.
-fn linear(formula: &Expression) -> Option<(String, Expression, bool)> {
-    let fuel = Fuel::new();
+fn linear(formula: &Expression, fuel: &Fuel) -> Option<(String, Expression, bool)> {
     let names: Vec<String> = formula.variables().into_iter().map(str::to_owned).collect();
     let [name] = &names[..] else { return None };
-    let at = |value: i64| exact_value(&formula.with(name, &Expression::integer(value)), &fuel);
+    let at = |value: i64| exact_value(&formula.with(name, &Expression::integer(value)), fuel);
     let (start, slope) = (at(0)?, at(1)? - at(0)?);
     let line = Expression::Sum(vec![
         Expression::Product(vec![Expression::Number(slope.clone()), Expression::Variable(name.clone())]),
         Expression::Number(start.clone()),
     ]);
-    let is_linear = !slope.is_zero() && equal(formula, &line, &fuel) == Ok(true);
+    let is_linear = !slope.is_zero() && equal(formula, &line, fuel) == Ok(true);
     is_linear.then(|| (name.clone(), Expression::Number(-start / &slope), slope.is_positive()))
 }
 
@@ -204,21 +209,4 @@ fn excluded(side: Expression, other: Expression) -> Result<Answer, Failure> {
         }
         _ => Err(Failure::Unread),
     }
-}
-
-/// The two intervals around a value.
-pub(super) fn around(value: Expression) -> Vec<Interval> {
-    let infinity = Expression::Constant(Constant::Infinity);
-    vec![
-        Interval { low: infinity.clone().negated(), is_low_open: true, high: value.clone(), is_high_open: true },
-        Interval { low: value, is_low_open: true, high: infinity, is_high_open: true },
-    ]
-}
-
-/// Whether two intervals have the same ends and the same kind of ends.
-pub(super) fn same_interval(a: &Interval, b: &Interval, fuel: &Fuel) -> Result<bool, Failure> {
-    let is_open = |end: &Expression, open: bool| open || end.infinite_sign().is_some();
-    let kinds = is_open(&a.low, a.is_low_open) == is_open(&b.low, b.is_low_open)
-        && is_open(&a.high, a.is_high_open) == is_open(&b.high, b.is_high_open);
-    Ok(kinds && equal(&a.low, &b.low, fuel)? && equal(&a.high, &b.high, fuel)?)
 }

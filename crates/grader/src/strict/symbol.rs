@@ -48,6 +48,9 @@ pub(super) fn sign_of_command(name: &str) -> Option<char> {
         "yen" => '¥',
         "ldots" | "dots" | "cdots" => '…',
         "&" => '&',
+        "_" => '_',
+        "over" => '⁄',
+        "therefore" => '∴',
         _ => return None,
     })
 }
@@ -63,7 +66,7 @@ pub(super) fn is_letter_command(name: &str) -> bool {
 /// Commands that only say how to set what follows.
 pub(super) fn is_setting(name: &str) -> bool {
     const SETTINGS: &str = " left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle \
-        textstyle scriptstyle limits nolimits rm bf it sf mathstrut boxed fbox mathbf boldsymbol bm mathit mathsf ( ) [ ] \
+        textstyle scriptstyle limits nolimits rm bf it sf mathstrut boxed fbox mathbf boldsymbol bm mathit mathsf mathtt tt ( ) [ ] \
         nobreak large Large underline ";
     SETTINGS.contains(&format!(" {name} "))
 }
@@ -71,13 +74,26 @@ pub(super) fn is_setting(name: &str) -> bool {
 /// Commands that make a blank.
 pub(super) fn is_blank(name: &str) -> bool {
     matches!(name, "," | ";" | ":" | "!" | " " | ">" | "quad" | "qquad" | "enspace" | "thinspace" | "space" | "newline")
+        || matches!(name, "blacksquare" | "qed" | "hfill")
 }
 
 /// Commands around words.
 pub(super) fn is_prose(name: &str) -> bool {
     matches!(
         name,
-        "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "textnormal" | "mbox" | "hbox" | "mathrm"
+        "text"
+            | "textbf"
+            | "textit"
+            | "textrm"
+            | "textsf"
+            | "texttt"
+            | "textnormal"
+            | "textup"
+            | "textsc"
+            | "textsl"
+            | "mbox"
+            | "hbox"
+            | "mathrm"
     ) || matches!(name, "operatorname" | "emph" | "unit")
 }
 
@@ -95,6 +111,11 @@ pub(super) fn is_function(name: &str) -> bool {
     FUNCTIONS.contains(&format!(" {name} "))
 }
 
+/// Whether a letter is one of the Latin alphabet, with or without marks.
+pub(super) fn is_latin(c: char) -> bool {
+    c.is_ascii_alphabetic() || ('\u{c0}'..='\u{24f}').contains(&c)
+}
+
 /// A Unicode character in the alphabet of this crate.
 pub(super) fn folded(c: char) -> char {
     match c {
@@ -107,7 +128,9 @@ pub(super) fn folded(c: char) -> char {
         '∣' | '｜' => '|',
         '\u{2329}' | '\u{3008}' => '⟨',
         '\u{232a}' | '\u{3009}' => '⟩',
-        '’' | '‘' | '′' | 'ʹ' => '\'',
+        '’' | '‘' | '′' | 'ʹ' | '`' | '´' => '\'',
+        '“' | '”' | '″' => '"',
+        'µ' => 'μ',
         '∶' => ':',
         '。' => '.',
         '、' => ',',

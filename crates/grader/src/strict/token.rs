@@ -1,6 +1,7 @@
 //! The pieces an answer is written in.
 
 use num_rational::BigRational;
+use num_traits::ToPrimitive;
 
 use crate::fuel::DEEPEST_NEST;
 
@@ -35,9 +36,23 @@ pub(super) struct Token {
     pub(super) spaced: bool,
     /// Whether it stood in `\text{…}` or its like.
     pub(super) prose: bool,
+    /// Whether it is digits that start with a needless zero, as in `10:05`.
+    pub(super) padded: bool,
 }
 
 impl Token {
+    pub(super) fn sign(sign: char) -> Self {
+        Self { kind: Kind::Sign(sign), spaced: false, prose: false, padded: false }
+    }
+
+    /// The number, if it is a whole one.
+    pub(super) fn whole(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Number(value) if value.is_integer() => value.numer().to_u32(),
+            _ => None,
+        }
+    }
+
     pub(super) fn is(&self, sign: char) -> bool {
         self.kind == Kind::Sign(sign)
     }
@@ -71,7 +86,7 @@ pub(super) fn trimmed(mut tokens: &[Token]) -> &[Token] {
         match tokens {
             [rest @ .., last] if last.is_any(".,;⏎") => tokens = rest,
             [first, inner @ .., last] if first.is('"') && last.is('"') && !inner.iter().any(|token| token.is('"')) => {
-                tokens = inner
+                tokens = inner;
             }
             [first, .., last] if first.is('{') && last.is('}') && closing(tokens, 0) == Some(tokens.len() - 1) => {
                 let inner = &tokens[1..tokens.len() - 1];

@@ -6,8 +6,8 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Pow, ToPrimitive};
 
-use super::formula;
 use super::token::{Kind, Token};
+use super::{formula, phrase};
 
 /// A product of powers of base units, and how many of it one unit is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,30 +58,61 @@ const UNITS: &[Row] = &[
     ("£", "sterling", 1, 1, 1),
     ("yuan yen rmb ¥ 元", "yuan", 1, 1, 1),
     ("N newton newtons", "newton", 1, 1, 1),
-    ("kN", "newton", 1, 1000, 1),
     ("J joule joules", "joule", 1, 1, 1),
-    ("kJ", "joule", 1, 1000, 1),
     ("W watt watts", "watt", 1, 1, 1),
-    ("kW", "watt", 1, 1000, 1),
     ("V volt volts", "volt", 1, 1, 1),
     ("A amp amps ampere amperes", "ampere", 1, 1, 1),
-    ("mA", "ampere", 1, 1, 1000),
     ("Ω Omega ohm ohms", "ohm", 1, 1, 1),
     ("Hz hertz", "hertz", 1, 1, 1),
-    ("kHz", "hertz", 1, 1000, 1),
     ("Pa pascal pascals", "pascal", 1, 1, 1),
-    ("kPa", "pascal", 1, 1000, 1),
     ("K kelvin", "kelvin", 1, 1, 1),
     ("mol mole moles", "mole", 1, 1, 1),
-    ("mph", "mile per hour", 1, 1, 1),
-    ("kph kmh", "kilometre per hour", 1, 1, 1),
     ("unit units", "unit", 1, 1, 1),
+    ("eV", "electronvolt", 1, 1, 1),
+    ("cal calorie calories", "calorie", 1, 1, 1),
+    ("kcal", "calorie", 1, 1000, 1),
     ("度", "degree", 1, 1, 1),
-    ("厘米", "metre", 1, 1, 100),
     ("米", "metre", 1, 1, 1),
+    ("千米 公里", "metre", 1, 1000, 1),
+    ("分米", "metre", 1, 1, 10),
+    ("厘米", "metre", 1, 1, 100),
+    ("毫米", "metre", 1, 1, 1000),
+    ("平方米", "metre", 2, 1, 1),
+    ("平方厘米", "metre", 2, 1, 10000),
+    ("立方厘米", "metre", 3, 1, 1_000_000),
+    ("克", "gram", 1, 1, 1),
+    ("千克 公斤", "gram", 1, 1000, 1),
+    ("秒", "second", 1, 1, 1),
+    ("分钟", "second", 1, 60, 1),
+    ("小时", "second", 1, 3600, 1),
+    ("天", "second", 1, 86400, 1),
 ];
 
+/// Units that take any prefix in front of their sign.
+const PREFIXED: [&str; 12] = ["m", "g", "s", "L", "N", "J", "W", "V", "A", "Hz", "Pa", "eV"];
+
+/// Prefixes and the powers of ten they stand for.
+const PREFIXES: [(&str, i32); 8] =
+    [("n", -9), ("μ", -6), ("u", -6), ("m", -3), ("c", -2), ("k", 3), ("M", 6), ("G", 9)];
+
+/// Units with a name of their own that are quotients of others.
+const SPEEDS: [(&str, &str, &str); 3] = [("mph", "mi", "h"), ("kph", "km", "h"), ("kmh", "km", "h")];
+
 fn known(name: &str) -> Option<Unit> {
+    if let Some((_, above, below)) = SPEEDS.iter().find(|(speed, ..)| *speed == name) {
+        return Some(listed(above)?.times(listed(below)?.raised_to(-1)));
+    }
+    listed(name).or_else(|| {
+        let (prefix, base) = name.split_at_checked(name.chars().next()?.len_utf8())?;
+        let (_, power) = PREFIXES.iter().find(|(sign, _)| *sign == prefix)?;
+        PREFIXED.contains(&base).then_some(())?;
+        let mut unit = listed(base)?;
+        unit.factor *= BigRational::from_integer(BigInt::from(10)).pow(*power);
+        Some(unit)
+    })
+}
+
+fn listed(name: &str) -> Option<Unit> {
     let find = |name: &str| UNITS.iter().find(|row| row.0.split(' ').any(|writing| writing == name));
     let long = name.chars().count() > 2;
     let row = find(name).or_else(|| long.then(|| find(&name.to_lowercase()))?)?;
@@ -108,7 +139,7 @@ impl Unit {
         self.powers.len() == 1 && self.powers.get(name) == Some(&1)
     }
 
-    fn to_the(mut self, exponent: i32) -> Self {
+    fn raised_to(mut self, exponent: i32) -> Self {
         self.factor = self.factor.pow(exponent);
         self.powers.values_mut().for_each(|power| *power *= exponent);
         self
@@ -124,6 +155,11 @@ impl Unit {
 }
 
 fn singular(word: &str) -> String {
+    const IRREGULAR: [(&str, &str); 5] =
+        [("people", "person"), ("men", "man"), ("women", "woman"), ("children", "child"), ("mice", "mouse")];
+    if let Some((_, one)) = IRREGULAR.iter().find(|(many, _)| *many == word) {
+        return (*one).to_owned();
+    }
     word.strip_suffix("es")
         .filter(|stem| ["s", "x", "ch", "sh"].iter().any(|end| stem.ends_with(end)))
         .or_else(|| word.strip_suffix('s').filter(|stem| !stem.ends_with('s') && stem.len() > 2))
@@ -145,7 +181,7 @@ pub(super) fn read(tokens: &[Token]) -> Option<Unit> {
             continue;
         }
         let (unit, used) = factor(&tokens[at..])?;
-        let unit = if divides { unit.to_the(-1) } else { unit };
+        let unit = if divides { unit.raised_to(-1) } else { unit };
         whole = Some(match whole {
             Some(whole) => whole.times(unit),
             None => unit,
@@ -166,20 +202,30 @@ fn factor(tokens: &[Token]) -> Option<(Unit, usize)> {
     };
     let start = start + usize::from(start == 1 && tokens.get(1).is_some_and(|token| token.is('.')));
     let name = tokens.get(start)?;
+    if name.is('°') || name.reads("degrees") || name.reads("degree") {
+        let scale = match tokens.get(start + 1).and_then(Token::word).map(str::to_lowercase).as_deref() {
+            Some("c" | "celsius") => Some("C"),
+            Some("f" | "fahrenheit") => Some("F"),
+            _ => None,
+        };
+        if let Some(scale) = scale {
+            let powers = BTreeMap::from([(format!("degree {scale}"), 1)]);
+            return Some((Unit { factor: BigRational::one(), powers }, start + 2));
+        }
+    }
     let unit = match &name.kind {
-        Kind::Sign('°') => match tokens.get(start + 1).and_then(Token::word) {
-            Some(scale @ ("C" | "F")) => {
-                let powers = BTreeMap::from([(format!("degree {scale}"), 1)]);
-                return Some((Unit { factor: BigRational::one(), powers }, start + 2));
-            }
-            _ => known("°")?,
-        },
+        // A micrometre and its like begin with a letter of their own.
+        Kind::Symbol(micro) if micro == "mu" => {
+            let base = tokens.get(start + 1).filter(|base| !base.spaced).and_then(Token::word)?;
+            let (power, used) = power(&tokens[start + 2..]);
+            return Some((known(&format!("μ{base}"))?.raised_to(prefix * power), start + 2 + used));
+        }
         Kind::Sign(sign) => known(&sign.to_string())?,
         Kind::Word(word) | Kind::Symbol(word) => known(word)?,
         _ => return None,
     };
     let (power, used) = power(&tokens[start + 1..]);
-    Some((unit.to_the(prefix * power), start + 1 + used))
+    Some((unit.raised_to(prefix * power), start + 1 + used))
 }
 
 /// The small whole exponent at the start, and its length.
@@ -206,6 +252,13 @@ fn power(tokens: &[Token]) -> (i32, usize) {
 /// Where the unit at the end of `tokens` starts, and the unit. A unit of one letter must stand apart from the number, except metres and
 /// grams; words that are no unit count as what is counted.
 pub(super) fn at_end(tokens: &[Token]) -> Option<(usize, Unit)> {
+    // The age of somebody is a time.
+    let tokens = match tokens {
+        [rest @ .., unit, old] if old.reads("old") && (unit.reads("years") || unit.reads("months")) => {
+            &tokens[..=rest.len()]
+        }
+        tokens => tokens,
+    };
     let follows_value = |at: usize| {
         let before = &tokens[at - 1];
         matches!(before.kind, Kind::Number(_) | Kind::Symbol(_)) || before.is_any(")}]") || before.word().is_some()
@@ -213,8 +266,8 @@ pub(super) fn at_end(tokens: &[Token]) -> Option<(usize, Unit)> {
     let stands_apart = |token: &Token| {
         let glued = !token.spaced && !token.prose;
         match &token.kind {
-            Kind::Word(word) if word.chars().count() == 1 => !glued || matches!(&**word, "m" | "g"),
-            Kind::Symbol(_) => !glued,
+            Kind::Word(word) if word.len() == 1 => !glued || matches!(&**word, "m" | "g"),
+            Kind::Symbol(name) => !glued || name == "mu",
             _ => true,
         }
     };
@@ -236,9 +289,15 @@ fn counted(tokens: &[Token]) -> Option<(usize, Unit)> {
     let words = words?;
     let is_thing = |word: &&str| {
         const NOT_THINGS: &str = " more less than not times over plus minus percent percents half halves third thirds \
-            quarter quarters dozen pair pairs squared cubed and or to of the if when for with pi sqrt sin cos tan log hundred \
-            thousand million billion trillion approximately about point each infinity negative positive ";
-        word.chars().count() >= 3 && !NOT_THINGS.contains(&format!(" {} ", word.to_lowercase()))
+            quarter quarters dozen dozens pair pairs squared cubed and or to of the if when for with pi sqrt sin cos tan log \
+            tens hundred hundreds thousand thousands million millions billion billions trillion trillions hundredth hundredths \
+            thousandth thousandths approximately about point each infinity negative positive below above under short ago fold \
+            factorial root roots power percentage permille mod modulo base degree remainder ";
+        const NOT_COUNTERS: &str = "万亿千百十半分多倍几点时月日号年";
+        let is_counter = word.chars().all(|c| !c.is_ascii() && !NOT_COUNTERS.contains(c));
+        let lower = word.to_lowercase();
+        (word.chars().count() >= 3 && !NOT_THINGS.contains(&format!(" {lower} ")) && phrase::part(&lower).is_none())
+            || is_counter
     };
     let is_count = matches!(first.kind, Kind::Number(_)) && (1..=2).contains(&words.len());
     let are_words =

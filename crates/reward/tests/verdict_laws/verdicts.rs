@@ -58,7 +58,11 @@ proptest! {
         for profile in [Profile::StrictSound, Profile::Mathruler] {
             let config = RewardConfig { profile: Some(profile), ..RewardConfig::formatted(Weight::new(0.1).expect("a share")) };
             let verdict = judged(&config.build().expect("nothing to start"), &response, gold);
-            prop_assert_eq!((verdict.overall, verdict.accuracy, verdict.part("format")), (0.0, 0.0, Some(0.0)));
+            prop_assert_eq!(verdict.part("format"), Some(0.0));
+            // The released grader takes an empty box for what an empty truth says.
+            if profile == Profile::StrictSound || !gold.trim().is_empty() {
+                prop_assert_eq!((verdict.overall, verdict.accuracy), (0.0, 0.0));
+            }
         }
     }
 
