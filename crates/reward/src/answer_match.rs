@@ -14,7 +14,8 @@ use crate::{Answer, answers_match, tidy_tags};
 /// # Departures
 /// - A response without a box earns nothing, whatever the truth; the released code takes the text `None` for its answer. An empty box
 ///   says what an empty truth says by the released grader, and nothing by ours.
-/// - The truth is tidied like the response, so that a truth with blanks around `/` or `<` can be met.
+/// - For the released grader the truth is tidied like the response, so that a truth with blanks around `/` or `<` can be met. Ours reads
+///   both as they are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerMatch {
@@ -27,9 +28,14 @@ impl AnswerMatch {
     /// 1 if the response gives the right answer, else 0.
     #[must_use]
     pub fn score(&self, answer: &Answer<'_>) -> f32 {
-        let response = tidy_tags(answer.response);
-        let given = extract(&response, self.profile);
-        let right = given.is_some_and(|given| answers_match(given, &tidy_tags(&answer.truth.answer), self.profile));
+        let truth = &answer.truth.answer;
+        let says = |response: &str, truth: &str| {
+            extract(response, self.profile).is_some_and(|given| answers_match(given, truth, self.profile))
+        };
+        let right = match self.profile {
+            Profile::Mathruler => says(&tidy_tags(answer.response), &tidy_tags(truth)),
+            Profile::StrictSound => says(answer.response, truth),
+        };
         if right { 1.0 } else { 0.0 }
     }
 }
