@@ -300,6 +300,7 @@ mod tests {
             "data.held_out=h.jsonl",
             "rollout.overlong_penalty.max_length=2048",
             "rollout.overlong_penalty.buffer=512",
+            "reward.parts=[{ kind = 'answer' }, { kind = 'repetition', name = 'echo', weight = 0.5 }]",
         ];
         let changed = config().with_overrides(&overrides.map(str::to_owned)).expect("valid");
         assert_eq!(changed.update.learning_rate, 2e-6);
@@ -308,6 +309,8 @@ mod tests {
         assert_eq!(changed.data.held_out, Some(Selection::from_iter(["h.jsonl"])));
         let penalty = SoftOverlong::new(2048, 512, 1.0).expect("valid");
         assert_eq!(changed.rollout.overlong_penalty, Some(penalty));
+        let parts: Vec<_> = changed.reward.parts.iter().map(|part| (part.name.as_str(), part.weight)).collect();
+        assert_eq!(parts, [("accuracy", 1.0), ("echo", 0.5)]);
         assert_eq!(changed.with_overrides(&[]).expect("valid"), changed, "TOML there and back");
     }
 
@@ -319,6 +322,8 @@ mod tests {
             ("rollout.sampling.top_p=2", "top_p"),
             ("rollout.overlong_penalty={max_length = 8, buffer = 9}", "1..=8"),
             ("update.beta_2=1.5", "update.beta_2 is 1.5"),
+            ("reward.format_weight=1.5", "0..=1"),
+            ("reward={ format_weight = 0.1, parts = [{ kind = 'answer' }] }", "exclude each other"),
             ("nonsense", "expected key=value"),
             ("model.x=1", "not a section"),
             ("data.min_pixels=0", "data.min_pixels is 0"),

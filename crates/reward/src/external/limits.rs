@@ -15,7 +15,7 @@ const MOST_WORKERS: usize = 256;
 /// Bounds on a reward outside of this program; what they cut off is ungraded, so that no reward can hold up a step.
 ///
 /// Judging the answers of a round takes at most about `deadline`, whatever the reward does.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawLimits", into = "RawLimits")]
 pub struct Limits {
     raw: RawLimits,
@@ -52,12 +52,6 @@ impl Default for RawLimits {
             batch: 16,
             max_reply_bytes: 65_536,
         }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { raw: RawLimits::default() }
     }
 }
 

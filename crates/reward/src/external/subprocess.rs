@@ -63,10 +63,11 @@ pub(crate) struct Program {
 impl Program {
     /// A program that waits for requests: the present one, or a new one if that ended or spoke unasked.
     fn ready(&mut self) -> Result<Process, Reason> {
-        if let Some(mut process) = self.process.take()
-            && !process.is_spent()
-        {
-            return Ok(process);
+        if let Some(mut process) = self.process.take() {
+            if !process.is_spent() {
+                return Ok(process);
+            }
+            process.end();
         }
         let command = &self.settings.command;
         Process::start(command, self.settings.limits.raw().max_reply_bytes).map_err(|error| Reason::NotStarted {
