@@ -5,6 +5,7 @@ use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::bisection::bisect;
+use super::log_dependency::unknown;
 use crate::{Credit, CreditError, CreditShaper, Evidence, Fraction};
 
 /// Keeps the spread of dependencies above 0 (nats).
@@ -54,7 +55,8 @@ impl SoftTokenFilter {
     fn gates(&self, evidence: &Evidence) -> Result<Tensor<2>, CreditError> {
         let padding = evidence.response().clone().bool_not();
         let lengths = evidence.lengths().clamp_min(1.0);
-        let score = standardized(evidence.dependency("soft-token-filter")?, &padding, lengths.clone());
+        let dependency = evidence.dependency("soft-token-filter")?;
+        let score = standardized(dependency, &padding, lengths.clone());
         let keep = self.keep.value();
         let log_odds = (keep / (1.0 - keep)).ln().clamp(-LARGEST_LOG_ODDS, LARGEST_LOG_ODDS);
         let gate = |offset: Tensor<2>| sigmoid(score.clone() - offset + log_odds).mask_fill(padding.clone(), 0.0);
@@ -62,7 +64,8 @@ impl SoftTokenFilter {
         let offset = bisect(score.clone().min_dim(1), score.clone().max_dim(1), |offset| {
             (gate(offset).sum_dim(1) / lengths.clone()).greater_scalar(keep)
         });
-        Ok(gate(offset))
+        // Not every device carries not-a-number through extremes.
+        Ok(gate(offset).mask_fill(unknown(dependency, evidence.response()), f32::NAN))
     }
 }
 

@@ -139,5 +139,6 @@ fn nothing_or_everything_is_kept_of_a_lopsided_response() {
     assert!(none.iter().all(|&gate| gate < 1e-20), "{none:?}");
     let half = gates(Fraction::literal(0.5), &batch, padding).concat();
     let mean = half.iter().copied().map(f64::from).sum::<f64>() / 2048.0;
-    assert!((mean - 0.5).abs() < 1e-6 && half[7] == 1.0, "{mean}");
+    // The offset is near 45, where f32 resolves 4e-6 and a gate moves by a quarter of it; the exponential has its own error.
+    assert!((mean - 0.5).abs() < 4e-6 && half[7] == 1.0, "{mean}");
 }

@@ -98,8 +98,12 @@ impl Combination {
     fn score(self, grounding: Tensor<2>, instability: Tensor<2>) -> Tensor<2> {
         /// Keeps a share defined where nothing changes.
         const EPSILON: f64 = 1e-8;
+        /// Its exponential is 0, and a device that takes powers of two instead can still scale it.
+        const LOWEST_EXPONENT: f64 = -1e3;
         match self {
-            Self::Exponential { strength } => grounding * (instability * -in_f32(strength)).exp(),
+            Self::Exponential { strength } => {
+                grounding * (instability * -in_f32(strength)).clamp_min(LOWEST_EXPONENT).exp()
+            }
             Self::Difference { strength } => (grounding - instability * in_f32(strength)).clamp_min(0.0),
             Self::Ratio { strength } => grounding / (instability * in_f32(strength) + 1.0),
             // The square of the grounding may not be finite; its share is.
