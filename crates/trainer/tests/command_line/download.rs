@@ -87,7 +87,8 @@ fn what_cannot_be_fetched_is_named() {
     assert!(!cache.path().join("evil.parquet").exists());
     // A path that merely looks like a name is a path if it is there; a longer one never is a name.
     check(&hub, &home, "some/geometry3k/data").fails_with("no data file or folder some/geometry3k/data");
-    let gone = Hub { address: "http://127.0.0.1:9".to_owned(), ..Hub::start(Repositories::new()) };
+    let mut gone = Hub::start(Repositories::new());
+    gone.address = "http://127.0.0.1:9".to_owned();
     check(&gone, &home, "some/geometry3k").fails_with("cannot download some/geometry3k: ");
     let named = sightline_in(&[], &["data", "check", "some/geometry3k@train"], "");
     named.fails_with("a data set of the Hub has to be downloaded first");

@@ -124,8 +124,7 @@ fn truncated_responses_may_earn_nothing() {
         let policy = trainer.policy.valid();
         let source =
             Source { policy: &policy, processor: &trainer.processor, reward: &Generous, config: &trainer.config };
-        let problem = &trainer.problems[0];
-        let task = trainer::prepare(problem, &trainer.processor, &policy.config, &trainer.config.data).expect("valid");
+        let task = trainer.problems.task(0, &source).expect("readable").expect("a good problem");
         let groups = source.answer(vec![task], 64, 5).expect("can be sampled");
         assert_eq!((groups.len(), groups[0].verdicts.len()), (1, 64));
         for (completion, verdict) in groups[0].completions.iter().zip(&groups[0].verdicts) {

@@ -141,7 +141,7 @@ impl Report {
 impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
-        table.load_preset(UTF8_BORDERS_ONLY);
+        table.load_style(UTF8_BORDERS_ONLY);
         let mut row = |name: &str, value: String| {
             table.add_row([name.to_owned(), value]);
         };
