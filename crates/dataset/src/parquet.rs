@@ -1,6 +1,7 @@
 //! Rows of Parquet files.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::{Array as _, StructArray};
@@ -11,6 +12,7 @@ use parquet::arrow::arrow_reader::{
     RowSelector,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::schema::types::TypePtr;
 
 use crate::DatasetError;
@@ -51,7 +53,8 @@ impl ParquetFile {
         let wrong = |source| DatasetError::Parquet { path: path.to_owned(), source };
         // The types that Arrow's writers note beside Parquet's own, such as large strings, make no difference to a row.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(wrong)?;
+        let metadata = contained(|| ArrowReaderMetadata::load(&file, options)).map_err(wrong)?;
+        let length = file.metadata().map_err(|source| DatasetError::Read { path: path.to_owned(), source })?.len();
         let schema = metadata.parquet_schema();
         let roots = schema.root_schema().get_fields();
         require_columns(path, roots, columns)?;
@@ -64,6 +67,9 @@ impl ParquetFile {
                 usize::try_from(group.num_rows()).ok().and_then(|rows| rows.checked_add(starts[starts.len() - 1]));
             let impossible = || ParquetError::General(format!("a row group of {} rows", group.num_rows()));
             starts.push(end.ok_or_else(impossible).map_err(wrong)?);
+            if !group.columns().iter().all(|column| lies_within(column, length)) {
+                return Err(wrong(ParquetError::EOF("a column that lies outside the file".to_owned())));
+            }
         }
         Ok(Self { path: path.to_owned(), columns: mask, starts, metadata })
     }
@@ -101,12 +107,12 @@ impl ParquetFile {
         let rest = self.starts[group + 1] - self.starts[group] - start;
         let file = File::open(&self.path);
         let file = file.map_err(|source| DatasetError::Read { path: self.path.clone(), source })?;
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_projection(self.columns.clone())
             .with_row_groups(vec![group])
             .with_row_selection(RowSelection::from(vec![RowSelector::skip(start), RowSelector::select(rest)]))
-            .with_batch_size(BATCH)
-            .build()
+            .with_batch_size(BATCH);
+        let reader = contained(|| builder.build())
             .map_err(|source| DatasetError::ParquetRow { place: self.place(row), source: source.into() })?;
         let nothing = StructArray::new_empty_fields(0, None);
         self.next(Cursor { reader, group, start, rows: nothing }, row)
@@ -118,8 +124,8 @@ impl ParquetFile {
         let start = start + rows.len();
         drop(rows);
         let wrong = |source| DatasetError::ParquetRow { place: self.place(row), source };
-        let rows = match reader.next() {
-            Some(batch) => StructArray::from(batch.map_err(wrong)?),
+        let rows = match contained(|| reader.next().transpose()).map_err(wrong)? {
+            Some(batch) => StructArray::from(batch),
             None => StructArray::new_empty_fields(0, None),
         };
         Ok(Cursor { reader, group, start, rows })
@@ -134,6 +140,20 @@ impl Cursor {
     fn holds(&self, at: usize) -> bool {
         (self.start..self.end()).contains(&at)
     }
+}
+
+/// Does a piece of the decoder's work. On some damaged files it panics where it should return an error; what it was at is dropped.
+fn contained<T, E: From<ParquetError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(ParquetError::General("the decoder gave up on damaged data".to_owned()).into()))
+}
+
+/// Whether the pages of a column are where they can be read.
+fn lies_within(column: &ColumnChunkMetaData, length: u64) -> bool {
+    let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let (start, size) = (u64::try_from(start), u64::try_from(column.compressed_size()));
+    let end = start.ok().zip(size.ok()).and_then(|(start, size)| start.checked_add(size));
+    end.is_some_and(|end| end <= length)
 }
 
 /// Whether a column of a name, or one inside it, belongs to a root of the schema.

@@ -48,7 +48,7 @@ proptest! {
     fn any_text_is_taken_or_refused(text in "([{]{1,2}|[}]{1,2}|%|content|for x in|range|endfor|if|~|\\|| |\\PC){0,24}") {
         match Template::new(&text) {
             Ok(template) => prop_assert!(template.render("a problem").is_ok_and(|turn| turn.contains("a problem"))),
-            Err(error) => prop_assert!(matches!(error, DatasetError::Template { .. })),
+            Err(error) => prop_assert!(matches!(error, DatasetError::Template { .. }), "{}", error),
         }
     }
 }

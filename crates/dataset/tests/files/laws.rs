@@ -65,6 +65,7 @@ proptest! {
             prop_assert_eq!(memory.place(index).expect("in memory"), problem.place);
         }
         let past = dataset.problem(rows.len()).expect_err("past the end");
-        prop_assert!(matches!(past, DatasetError::Index { .. }) && !past.is_of_row());
+        prop_assert!(matches!(past, DatasetError::Index { .. }), "{}", past);
+        prop_assert!(!past.is_of_row());
     }
 }
