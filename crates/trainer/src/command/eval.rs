@@ -6,6 +6,7 @@ mod settings;
 mod table;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -16,6 +17,9 @@ use super::print;
 
 /// Skipped problems that are named one by one; the others are counted, and named in `summary.json`.
 const NAMED: usize = 20;
+
+/// Time between lines of progress where there is no terminal for a bar.
+const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 /// Arguments of `eval`.
 #[derive(Args)]
@@ -116,11 +120,13 @@ fn take(exam: &Exam, journal: Option<&mut Journal>) -> Result<Evaluation, TrainE
         bar.set_position(journal.tally().problems() as u64);
         bar.reset_eta();
     }
+    let mut said = Instant::now();
     let evaluation = exam.take(journal, |tally| {
         let so_far = tally.clone().evaluation();
         bar.set_message(so_far.to_string());
         bar.set_position(tally.problems() as u64);
-        if bar.is_hidden() {
+        if bar.is_hidden() && (said.elapsed() >= BETWEEN_LINES || tally.problems() == exam.count) {
+            said = Instant::now();
             tracing::info!("{} of {} problems: {so_far}", tally.problems(), exam.count);
         }
     });
