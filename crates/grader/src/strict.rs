@@ -91,8 +91,9 @@ fn compare(given: &str, truth: &str, grouping: Grouping, fuel: &Fuel) -> Result<
 /// The text with every run of blanks as one space, and no blanks, quotation marks, asterisks or ticks of Markdown around it.
 fn collapsed(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.strip_prefix("<answer>").and_then(|text| text.strip_suffix("</answer>")).unwrap_or(&text).trim();
     let bold = text.strip_prefix("**").and_then(|text| text.strip_suffix("**")).filter(|text| !text.contains('*'));
-    let mut text = bold.unwrap_or(&text).trim();
+    let mut text = bold.unwrap_or(text).trim();
     for (open, close) in [('*', '*'), ('_', '_'), ('\'', '\''), ('`', '`'), ('‘', '’'), ('“', '”')] {
         let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         text = inner.filter(|inner| !inner.contains([open, close])).unwrap_or(text);

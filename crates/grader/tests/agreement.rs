@@ -49,11 +49,11 @@ fn disagreements(name: &str, profile: Profile, expected: impl Fn(&Case) -> bool)
             different.push((case.prediction.clone(), case.gold.clone(), correct));
         }
     }
-    println!("{name}: verdicts as expected");
+    eprintln!("{name}: verdicts as expected");
     for (category, (agreed, total)) in &table {
-        println!("  {category:16} {agreed:3} of {total:3}");
+        eprintln!("  {category:16} {agreed:3} of {total:3}");
     }
-    println!("  {:16} {:3} of {:3}", "all", cases.len() - different.len(), cases.len());
+    eprintln!("  {:16} {:3} of {:3}", "all", cases.len() - different.len(), cases.len());
     different
 }
 

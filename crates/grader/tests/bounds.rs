@@ -18,7 +18,7 @@ fn computed() -> Option<Duration> {
 /// The quickest of a few runs: what else the machine does only ever slows one down.
 fn quickest(run: impl Fn()) -> Duration {
     let mut best = Duration::MAX;
-    for _ in 0..5 {
+    for _ in 0..3 {
         let (before, start) = (computed(), Instant::now());
         run();
         let elapsed = start.elapsed();
@@ -196,13 +196,13 @@ fn giants_are_refused_and_equal_only_themselves() {
             );
         }
     }
-    println!("{:18} {worst:>12.1?}", "giants");
+    eprintln!("{:18} {worst:>12.1?}", "giants");
 }
 
 #[test]
 fn texts_made_to_take_long_are_bounded() {
     let mut worst: BTreeMap<&str, (Duration, String)> = BTreeMap::new();
-    for size in [50, 500, 1500, 4000, 65536] {
+    for size in [50, 500, 4000, 65536] {
         for (family, text) in pathological(size) {
             let changed = format!("{text} 1");
             for gold in ["1", &changed] {
@@ -216,7 +216,7 @@ fn texts_made_to_take_long_are_bounded() {
         }
     }
     for (family, (time, text)) in worst {
-        println!("{family:18} {time:>12.1?}  {text}");
+        eprintln!("{family:18} {time:>12.1?}  {text}");
     }
 }
 

@@ -36,14 +36,14 @@ fn written(numerator: i64, denominator: i64, style: usize, factor: i64) -> Strin
 enum Tree {
     Number(i32),
     Variable(usize),
-    Sum(Box<Tree>, Box<Tree>),
-    Difference(Box<Tree>, Box<Tree>),
-    Product(Box<Tree>, Box<Tree>),
-    Quotient(Box<Tree>, Box<Tree>),
-    Power(Box<Tree>, u32),
+    Sum(Box<Self>, Box<Self>),
+    Difference(Box<Self>, Box<Self>),
+    Product(Box<Self>, Box<Self>),
+    Quotient(Box<Self>, Box<Self>),
+    Power(Box<Self>, u32),
     Root(u32),
     Pi,
-    Sine(Box<Tree>),
+    Sine(Box<Self>),
 }
 
 impl Tree {
@@ -187,12 +187,17 @@ proptest! {
 
     #[test]
     fn every_answer_is_itself_however_it_is_set(a in answer()) {
-        prop_assume!(a.chars().any(|c| c.is_ascii_alphanumeric()));
+        if !a.chars().any(|c| c.is_ascii_alphanumeric()) {
+            return Ok(());
+        }
         prop_assert!(same(&a, &a), "{a}");
         prop_assert!(same(&format!("  {a} "), &a), "{a}");
-        prop_assume!(is_understood(&a) && !a.contains('$') && !a.ends_with('\\'));
+        if !is_understood(&a) || a.contains('$') || a.ends_with('\\') {
+            return Ok(());
+        }
         let mut settings = vec![format!("${a}$"), format!("\\({a}\\)"), format!("\\displaystyle {a}"), format!("{a}.")];
-        if !a.contains(['(', ')', '[', ']', '{', '}']) {
+        // Braces around a list make it a set.
+        if !a.contains(['(', ')', '[', ']', '{', '}', ',', ';']) {
             settings.push(format!("{{{a}}}"));
         }
         if !a.contains("\\left") {
@@ -210,7 +215,9 @@ proptest! {
 
     #[test]
     fn order_matters_in_tuples_and_not_in_sets(a in -9..10_i32, b in -9..10_i32) {
-        prop_assume!(a != b);
+        if a == b {
+            return Ok(());
+        }
         for (open, close) in [("(", ")"), ("[", "]"), ("(", "]"), ("\\langle ", "\\rangle")] {
             let (one, other) = (format!("{open}{a},{b}{close}"), format!("{open}{b},{a}{close}"));
             prop_assert!(!same(&one, &other), "{one} is not {other}");

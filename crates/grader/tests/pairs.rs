@@ -70,14 +70,19 @@ fn pairs_that_say_the_same_pass_and_no_others() {
     }
     assert_eq!(wrong, []);
     for profile in [Profile::StrictSound, Profile::Mathruler] {
-        println!("{profile:?}: right answers passed, wrong answers passed");
+        eprintln!("{profile:?}: right answers passed, wrong answers passed");
         let table = table(profile, &pairs);
         for (group, row) in &table {
             let Row { same, passed, different, wrongly_passed } = row;
-            println!("  {group:25} {passed:4} of {same:4} {wrongly_passed:4} of {different:4}");
+            eprintln!("  {group:25} {passed:4} of {same:4} {wrongly_passed:4} of {different:4}");
         }
         let sum = |count: fn(&Row) -> usize| table.values().map(count).sum::<usize>();
         let (passed, wrongly_passed) = (sum(|row| row.passed), sum(|row| row.wrongly_passed));
-        println!("  {:25} {passed:4} of {:4} {wrongly_passed:4} of {:4}", "all", sum(|r| r.same), sum(|r| r.different));
+        eprintln!(
+            "  {:25} {passed:4} of {:4} {wrongly_passed:4} of {:4}",
+            "all",
+            sum(|r| r.same),
+            sum(|r| r.different)
+        );
     }
 }

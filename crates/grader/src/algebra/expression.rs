@@ -45,10 +45,10 @@ pub(crate) enum Expression {
     Number(BigRational),
     Constant(Constant),
     Variable(String),
-    Sum(Vec<Expression>),
-    Product(Vec<Expression>),
-    Power(Box<Expression>, Box<Expression>),
-    Call(Function, Vec<Expression>),
+    Sum(Vec<Self>),
+    Product(Vec<Self>),
+    Power(Box<Self>, Box<Self>),
+    Call(Function, Vec<Self>),
 }
 
 impl Expression {
@@ -85,13 +85,13 @@ impl Expression {
         Self::Sum(vec![self, other.negated()])
     }
 
-    pub(crate) fn to_the(self, exponent: Self) -> Self {
+    pub(crate) fn raised_to(self, exponent: Self) -> Self {
         Self::Power(Box::new(self), Box::new(exponent))
     }
 
     /// The `degree`-th root.
     pub(crate) fn root(self, degree: Self) -> Self {
-        self.to_the(degree.reciprocal())
+        self.raised_to(degree.reciprocal())
     }
 
     /// An angle of that many degrees, in radians.
@@ -113,7 +113,7 @@ impl Expression {
             Self::Number(_) | Self::Constant(_) => self.clone(),
             Self::Sum(terms) => Self::Sum(all(terms)),
             Self::Product(factors) => Self::Product(all(factors)),
-            Self::Power(base, exponent) => base.replaced(value).to_the(exponent.replaced(value)),
+            Self::Power(base, exponent) => base.replaced(value).raised_to(exponent.replaced(value)),
             Self::Call(function, arguments) => Self::Call(*function, all(arguments)),
         }
     }
@@ -133,6 +133,13 @@ impl Expression {
     pub(crate) fn has(&self, constant: Constant) -> bool {
         let mut found = false;
         self.visit(&mut |node| found |= *node == Self::Constant(constant));
+        found
+    }
+
+    /// Whether `function` is called.
+    pub(crate) fn calls(&self, function: Function) -> bool {
+        let mut found = false;
+        self.visit(&mut |node| found |= matches!(node, Self::Call(own, _) if *own == function));
         found
     }
 

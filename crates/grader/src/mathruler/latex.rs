@@ -165,7 +165,7 @@ impl Writer {
         }
         let inner: String = self.text[start..self.at].iter().collect();
         self.at = (self.at + end.chars().count()).min(self.text.len());
-        let plain = |text: &str| Writer { text: text.chars().collect(), at: 0 }.until_close(depth + 1);
+        let plain = |text: &str| Self { text: text.chars().collect(), at: 0 }.until_close(depth + 1);
         if !matches!(
             &*name,
             "matrix" | "pmatrix" | "bmatrix" | "smallmatrix" | "psmallmatrix" | "bsmallmatrix" | "array"

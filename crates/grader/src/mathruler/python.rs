@@ -174,7 +174,7 @@ impl Parser<'_> {
             } else {
                 match self.tokens.get(self.at) {
                     Some(Token::Number(_) | Token::Float(_) | Token::Name(_) | Token::Sign('(')) => {
-                        factors.push(self.power()?)
+                        factors.push(self.power()?);
                     }
                     _ => return Ok(Expression::product(factors)),
                 }
@@ -212,7 +212,7 @@ impl Parser<'_> {
             if self.has_float(start) && !base.variables().is_empty() {
                 return Err(Failure::Unread);
             }
-            base = base.to_the(exponent);
+            base = base.raised_to(exponent);
         }
         self.depth -= 1;
         Ok(base)

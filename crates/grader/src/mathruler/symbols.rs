@@ -53,7 +53,7 @@ ln=ln lnapprox=⪉ lneq=⪇ lneqq=≨ lnot=¬ lnsim=⋦ log=log longleftarrow=�
 longrightarrow=⟶ looparrowleft=↫ looparrowright=↬ lozenge=◊ lrcorner=⌟ ltimes=⋉ lvert=| male=♂ mapsto=↦ max=max \
 measuredangle=∡ mercury=☿ mho=℧ mid=| min=min mp=∓ mu=μ multimap=⊸ nLeftarrow=⇍ nLeftrightarrow=⇎ nRightarrow=⇏ \
 nVDash=⊯ nVdash=⊮ nabla=∇ natural=♮ nearrow=↗ neptune=♆ neq=≠ nexists=∄ ng=ŋ ngeq=≱ ngtr=≯ ni=∋ nleftarrow=↚ \
-nleftrightarrow=↮ nleq=≰ nless=≮ nmid=∤ nolinebreak=⁠ notgreaterless=≹ notin=∉ notlessgreater=≸ nparallel=∦ nprec=⊀ \
+nleftrightarrow=↮ nleq=≰ nless=≮ nmid=∤ nolinebreak=\u{2060} notgreaterless=≹ notin=∉ notlessgreater=≸ nparallel=∦ nprec=⊀ \
 nrightarrow=↛ nsubseteq=⊈ nsucc=⊁ nsupseteq=⊉ ntriangleleft=⋪ ntrianglelefteq=⋬ ntriangleright=⋫ ntrianglerighteq=⋭ \
 nu=ν nvDash=⊭ nvdash=⊬ nwarrow=↖ o=ø odot=⊙ oe=œ oint=∮ omega=ω omicron=ο ominus=⊖ openbracketleft=〚 \
 openbracketright=〛 oplus=⊕ original=⊶ oslash=⊘ otimes=⊗ parallel=∥ partial=∂ perp=⊥ perspcorrespond=⩞ phi=ϕ pi=π \
@@ -69,7 +69,7 @@ succsim=≿ sum=∑ sup=sup supset=⊃ supseteq=⊇ supseteqq=⫆ supsetneq=⊋ 
 tan=tan tanh=tanh tau=τ taurus=♉ textTheta=ϴ textacutedbl=˝ textasciiacute=´ textasciibreve=˘ textasciicaron=ˇ \
 textasciicircum=ˆ textasciidieresis=¨ textasciigrave=` textasciimacron=¯ textasciitilde=~ textasteriskcentered=⁎ \
 textbaht=฿ textbigcircle=◯ textblank=␢ textbrokenbar=¦ textbullet=• textcelsius=℃ textcent=¢ textcircledP=℗ \
-textcolonmonetary=₡ textcompwordmark=‌ textcopyright=© textcurrency=¤ textdagger=† textdaggerdbl=‡ textdegree=° \
+textcolonmonetary=₡ textcompwordmark=\u{200c} textcopyright=© textcurrency=¤ textdagger=† textdaggerdbl=‡ textdegree=° \
 textdiscount=⁒ textdiv=÷ textdollar=$ textdong=₫ textdoublepipe=ǂ textdownarrow=↓ textellipsis=… textemdash=— \
 textendash=– textestimated=℮ texteuro=€ textexclamdown=¡ textflorin=ƒ textfractionsolidus=⁄ textglotstop=ʔ texthvlig=ƕ \
 textinterrobang=‽ textlangle=〈 textleftarrow=← textlira=₤ textlnot=¬ textmho=℧ textmp=∓ textmu=µ textmusicalnote=♪ \

@@ -40,20 +40,20 @@ pub(super) enum Answer {
     /// One of the options that were offered, by its letter, perhaps with what it says.
     Choice {
         letter: char,
-        says: Option<Box<Answer>>,
+        says: Option<Box<Self>>,
     },
     /// A tuple, a vector, a point, or an interval.
     Bracketed {
         open: char,
         close: char,
-        items: Vec<Answer>,
+        items: Vec<Self>,
     },
     /// Elements in braces.
-    Set(Vec<Answer>),
+    Set(Vec<Self>),
     /// Several answers; their order counts against a tuple only.
-    List(Vec<Answer>),
+    List(Vec<Self>),
     /// Any of several values, as in `x=1 or x=2` and `±3`.
-    Either(Vec<Answer>),
+    Either(Vec<Self>),
     /// The numbers in any of the intervals; the name is that of the variable in an inequality.
     Region {
         variable: Option<String>,
@@ -74,7 +74,7 @@ pub(super) enum Answer {
     Clock(Clock),
     Matrix {
         is_determinant: bool,
-        rows: Vec<Vec<Answer>>,
+        rows: Vec<Vec<Self>>,
     },
     Text(String),
 }

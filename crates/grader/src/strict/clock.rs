@@ -40,7 +40,7 @@ impl Clock {
         (is_sure && are_parted && tokens.len() % 2 == 1).then(|| Self::new(&numbers?, is_afternoon))?
     }
 
-    /// Whether both are the same time of day, or may be where one of them leaves the half of the day out.
+    /// Whether both are the same time of day. Without a half of the day, only an hour after noon or before one tells it.
     pub(super) fn same(self, other: Self) -> bool {
         let of_day = |clock: Self| {
             let afternoon = clock.is_afternoon?;
@@ -48,8 +48,8 @@ impl Clock {
         };
         match (of_day(self), of_day(other)) {
             (Some(one), Some(another)) => one == another,
-            (Some(one), None) => self.seconds == other.seconds || one == other.seconds,
-            (None, Some(another)) => self.seconds == other.seconds || self.seconds == another,
+            (Some(one), None) => one == other.seconds && !(3600..13 * 3600).contains(&one),
+            (None, Some(another)) => self.seconds == another && !(3600..13 * 3600).contains(&another),
             (None, None) => self.seconds == other.seconds,
         }
     }

@@ -7,7 +7,7 @@ use num_traits::{One, Signed, ToPrimitive};
 use super::answer::{Answer, Equation, Quantity};
 use super::clock::Clock;
 use super::{formula, line, phrase};
-use crate::algebra::{Expression, Scale, equal, exact_value, proportional};
+use crate::algebra::{self, Expression, Function, Scale, exact_value, proportional};
 use crate::fuel::{Failure, Fuel};
 
 /// Whether two answers say the same.
@@ -119,15 +119,27 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             }
             in_order(&rows.iter().flatten().collect::<Vec<_>>(), &others.iter().flatten().collect::<Vec<_>>(), fuel)
         }
-        // A vector may be written as a row or as a column.
+        // A vector may be written as a column.
         (Answer::Matrix { is_determinant: false, rows }, Answer::Bracketed { open: '(', close: ')', items })
         | (Answer::Bracketed { open: '(', close: ')', items }, Answer::Matrix { is_determinant: false, rows })
-            if rows.len() == 1 || rows.iter().all(|row| row.len() == 1) =>
+            if rows.iter().all(|row| row.len() == 1) =>
         {
             in_order(&rows.iter().flatten().collect::<Vec<_>>(), &items.iter().collect::<Vec<_>>(), fuel)
         }
         (Answer::Text(a), Answer::Text(b)) => Ok(phrase::same(a, b) && !a.is_empty()),
         _ => Ok(false),
+    }
+}
+
+/// Whether two values are equal. A logarithm without a base is the common one where the other value has none.
+fn equal(a: &Expression, b: &Expression, fuel: &Fuel) -> Result<bool, Failure> {
+    let is_bare = |value: &Expression| value.variables().contains(formula::BASE_OF_LOG);
+    let ten = || Expression::Call(Function::Logarithm, vec![Expression::integer(10)]);
+    let common = |value: &Expression| value.with(formula::BASE_OF_LOG, &ten());
+    match (is_bare(a), is_bare(b)) {
+        (true, false) if !b.calls(Function::Logarithm) => algebra::equal(&common(a), b, fuel),
+        (false, true) if !a.calls(Function::Logarithm) => algebra::equal(a, &common(b), fuel),
+        _ => algebra::equal(a, b, fuel),
     }
 }
 

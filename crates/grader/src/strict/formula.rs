@@ -10,6 +10,9 @@ use super::token::{Kind, Token};
 use crate::algebra::{Constant, Expression, Function};
 use crate::fuel::{DEEPEST_NEST, Failure};
 
+/// The variable that stands for the logarithm of the base of a `\log` without one.
+pub(super) const BASE_OF_LOG: &str = "base of log";
+
 /// Reads all of `tokens` as one formula.
 ///
 /// Multiplication without a sign binds as tightly as with one, and both like division, from left to right.
@@ -126,7 +129,7 @@ impl Parser<'_> {
                 base = base.degrees();
             } else if self.eat('^') {
                 let exponent = self.deeper(Self::exponent)?;
-                base = base.to_the(exponent);
+                base = base.raised_to(exponent);
             } else {
                 return Ok(base);
             }
@@ -142,7 +145,7 @@ impl Parser<'_> {
             return Err(Failure::Unread);
         }
         let base = self.primary()?;
-        let exponent = if self.eat('^') { base.to_the(self.deeper(Self::exponent)?) } else { base };
+        let exponent = if self.eat('^') { base.raised_to(self.deeper(Self::exponent)?) } else { base };
         Ok(if negative { exponent.negated() } else { exponent })
     }
 

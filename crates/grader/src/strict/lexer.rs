@@ -335,11 +335,14 @@ fn primes(text: &[char]) -> Option<(usize, usize)> {
 fn tail(name: &str, text: &[char]) -> (String, usize) {
     let mut whole = name.to_owned();
     let mut at = 0;
+    let is_long = |name: &str| name.chars().count() > 2 && name.chars().any(char::is_lowercase);
     if symbol::is_function(name) {
         return (whole, 0);
     }
     while let Some(c) = text.get(at) {
         match c {
+            // Between words it is a blank.
+            '_' if is_long(name) && text[at + 1..].iter().take_while(|c| c.is_alphabetic()).count() > 2 => break,
             '_' => {
                 let Some((index, used)) = argument(&text[at + 1..]) else { break };
                 whole.push('_');

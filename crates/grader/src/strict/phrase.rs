@@ -4,7 +4,7 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 
 use super::formula;
-use super::token::{Kind, Token};
+use super::token::{Kind, Token, closing};
 
 const SMALL: [&str; 20] = [
     "zero",
@@ -146,6 +146,7 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     const BEFORE: [&str; 11] =
         ["the", "final", "correct", "right", "best", "my", "our", "so", "therefore", "thus", "hence"];
     let reads = |token: &Token, words: &[&str]| words.iter().any(|word| token.reads(word));
+    const THEREFORE: [&str; 4] = ["so", "therefore", "thus", "hence"];
     let before = tokens.iter().take_while(|token| reads(token, &BEFORE) || token.is(',')).count();
     if let Some([noun, verb, rest @ ..]) = tokens.get(before..)
         && reads(noun, &["answer", "ans", "option", "choice", "答案"])
@@ -154,7 +155,14 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     {
         tokens = rest;
     }
-    const ABOUT: [&str; 5] = ["about", "approximately", "approx", "roughly", "around"];
+    if let [word, comma, rest @ ..] = tokens
+        && reads(word, &THEREFORE)
+        && comma.is(',')
+        && !rest.is_empty()
+    {
+        tokens = rest;
+    }
+    const ABOUT: [&str; 8] = ["about", "approximately", "approx", "roughly", "around", "exactly", "is", "equals"];
     let is_value = |token: &Token| !matches!(token.kind, Kind::Word(_) | Kind::Symbol(_));
     loop {
         match tokens {
@@ -186,8 +194,14 @@ fn spelled_ordinal(word: &str) -> Option<String> {
 }
 
 /// The answer as plain lower-case words.
-pub(super) fn text(tokens: &[Token]) -> String {
-    let are_words = tokens.iter().all(|token| token.word().is_some() || token.is_any("-'\".,!?"));
+pub(super) fn text(mut tokens: &[Token]) -> String {
+    if let [open, inner @ .., close] = tokens
+        && (open.is('(') && close.is(')') || open.is('[') && close.is(']'))
+        && closing(tokens, 0) == Some(tokens.len() - 1)
+    {
+        tokens = inner;
+    }
+    let are_words = tokens.iter().all(|token| token.word().is_some() || token.is_any("-'\".,!?_"));
     let mut words = Vec::new();
     for (at, token) in tokens.iter().enumerate() {
         match &token.kind {
@@ -208,7 +222,7 @@ pub(super) fn text(tokens: &[Token]) -> String {
                 words.push(format!("{value}{end}"));
             }
             Kind::Sign('-') if are_words && at > 0 && at + 1 < tokens.len() => words.push("-".to_owned()),
-            Kind::Sign('-' | '"' | '\'' | '.' | '?') if are_words => {}
+            Kind::Sign('-' | '"' | '\'' | '.' | '?' | '_') if are_words => {}
             Kind::Sign('!') if at + 1 == tokens.len() && are_words => {}
             Kind::Sign('{' | '}') => {}
             Kind::Sign(sign) => words.push(sign.to_string()),

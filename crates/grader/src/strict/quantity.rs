@@ -46,7 +46,7 @@ pub(super) fn measured_in_parts(tokens: &[Token]) -> Option<Quantity> {
     });
     let unit = parts.first()?.1.clone();
     let total = parts.iter().map(|(count, unit)| count * &unit.factor).sum::<BigRational>() / &unit.factor;
-    descend.then(|| Quantity { value: Expression::Number(total), unit: Some(unit), percent: false, as_formula: None })
+    descend.then_some(Quantity { value: Expression::Number(total), unit: Some(unit), percent: false, as_formula: None })
 }
 
 pub(super) fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
@@ -81,7 +81,8 @@ pub(super) fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
     let is_greek = |word: &str| matches!(word, "alpha" | "beta" | "gamma" | "theta" | "infinity" | "inf");
     let is_long = |token: &Token| token.word().is_some_and(|word| word.chars().count() > 2 && !is_greek(word));
     let is_lower = |token: &Token| token.word().is_some_and(|word| word.chars().any(char::is_lowercase));
-    let are_words = !has_function && tokens.iter().all(|token| token.word().is_some()) && tokens.iter().any(is_long);
+    let is_word = |token: &Token| token.word().is_some() || token.is_any("()[]!");
+    let are_words = !has_function && tokens.iter().all(is_word) && tokens.iter().any(is_long);
     if are_words && (tokens.len() > 1 || tokens.iter().any(is_lower)) {
         return Err(Failure::Unread);
     }

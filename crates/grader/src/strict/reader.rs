@@ -59,6 +59,16 @@ impl Reader {
         if words == "dne" || is_date(tokens) || phrase::is_rank(tokens) {
             return Err(Failure::Unread);
         }
+        // `12 (twelve)` says it twice.
+        if let [value, open, again, close] = tokens
+            && open.is('(')
+            && open.spaced
+            && close.is(')')
+            && matches!(value.kind, Kind::Number(_))
+            && value.kind == again.kind
+        {
+            return self.structure(&tokens[..1]);
+        }
         if let Some(clock) = Clock::read(tokens) {
             return Ok(Answer::Clock(clock));
         }

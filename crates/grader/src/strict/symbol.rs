@@ -48,6 +48,7 @@ pub(super) fn sign_of_command(name: &str) -> Option<char> {
         "yen" => '¥',
         "ldots" | "dots" | "cdots" => '…',
         "&" => '&',
+        "_" => '_',
         "over" => '⁄',
         "therefore" => '∴',
         _ => return None,
@@ -73,14 +74,26 @@ pub(super) fn is_setting(name: &str) -> bool {
 /// Commands that make a blank.
 pub(super) fn is_blank(name: &str) -> bool {
     matches!(name, "," | ";" | ":" | "!" | " " | ">" | "quad" | "qquad" | "enspace" | "thinspace" | "space" | "newline")
-        || matches!(name, "blacksquare" | "qed")
+        || matches!(name, "blacksquare" | "qed" | "hfill")
 }
 
 /// Commands around words.
 pub(super) fn is_prose(name: &str) -> bool {
     matches!(
         name,
-        "text" | "textbf" | "textit" | "textrm" | "textsf" | "texttt" | "textnormal" | "mbox" | "hbox" | "mathrm"
+        "text"
+            | "textbf"
+            | "textit"
+            | "textrm"
+            | "textsf"
+            | "texttt"
+            | "textnormal"
+            | "textup"
+            | "textsc"
+            | "textsl"
+            | "mbox"
+            | "hbox"
+            | "mathrm"
     ) || matches!(name, "operatorname" | "emph" | "unit")
 }
 

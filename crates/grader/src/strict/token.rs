@@ -86,10 +86,15 @@ pub(super) fn trimmed(mut tokens: &[Token]) -> &[Token] {
         match tokens {
             [rest @ .., last] if last.is_any(".,;⏎") => tokens = rest,
             [first, inner @ .., last] if first.is('"') && last.is('"') && !inner.iter().any(|token| token.is('"')) => {
-                tokens = inner
+                tokens = inner;
             }
             [first, .., last] if first.is('{') && last.is('}') && closing(tokens, 0) == Some(tokens.len() - 1) => {
-                let inner = &tokens[1..tokens.len() - 1];
+                let mut inner = &tokens[1..tokens.len() - 1];
+                while let [rest @ .., last] = inner
+                    && last.is_any(".,;⏎")
+                {
+                    inner = rest;
+                }
                 if has_top_level(inner, ",;") {
                     return tokens;
                 }

@@ -100,7 +100,7 @@ const SPEEDS: [(&str, &str, &str); 3] = [("mph", "mi", "h"), ("kph", "km", "h"),
 
 fn known(name: &str) -> Option<Unit> {
     if let Some((_, above, below)) = SPEEDS.iter().find(|(speed, ..)| *speed == name) {
-        return Some(listed(above)?.times(listed(below)?.to_the(-1)));
+        return Some(listed(above)?.times(listed(below)?.raised_to(-1)));
     }
     listed(name).or_else(|| {
         let (prefix, base) = name.split_at_checked(name.chars().next()?.len_utf8())?;
@@ -139,7 +139,7 @@ impl Unit {
         self.powers.len() == 1 && self.powers.get(name) == Some(&1)
     }
 
-    fn to_the(mut self, exponent: i32) -> Self {
+    fn raised_to(mut self, exponent: i32) -> Self {
         self.factor = self.factor.pow(exponent);
         self.powers.values_mut().for_each(|power| *power *= exponent);
         self
@@ -181,7 +181,7 @@ pub(super) fn read(tokens: &[Token]) -> Option<Unit> {
             continue;
         }
         let (unit, used) = factor(&tokens[at..])?;
-        let unit = if divides { unit.to_the(-1) } else { unit };
+        let unit = if divides { unit.raised_to(-1) } else { unit };
         whole = Some(match whole {
             Some(whole) => whole.times(unit),
             None => unit,
@@ -218,14 +218,14 @@ fn factor(tokens: &[Token]) -> Option<(Unit, usize)> {
         Kind::Symbol(micro) if micro == "mu" => {
             let base = tokens.get(start + 1).filter(|base| !base.spaced).and_then(Token::word)?;
             let (power, used) = power(&tokens[start + 2..]);
-            return Some((known(&format!("μ{base}"))?.to_the(prefix * power), start + 2 + used));
+            return Some((known(&format!("μ{base}"))?.raised_to(prefix * power), start + 2 + used));
         }
         Kind::Sign(sign) => known(&sign.to_string())?,
         Kind::Word(word) | Kind::Symbol(word) => known(word)?,
         _ => return None,
     };
     let (power, used) = power(&tokens[start + 1..]);
-    Some((unit.to_the(prefix * power), start + 1 + used))
+    Some((unit.raised_to(prefix * power), start + 1 + used))
 }
 
 /// The small whole exponent at the start, and its length.

@@ -1,6 +1,6 @@
 //! Names in a formula: constants, variables and functions.
 
-use super::{Parser, is_word};
+use super::{BASE_OF_LOG, Parser, is_word};
 use crate::algebra::{Constant, Expression, Function};
 use crate::fuel::Failure;
 use crate::strict::symbol;
@@ -91,7 +91,7 @@ impl Parser<'_> {
         };
         let value = call(name, argument, base)?;
         Ok(match exponent {
-            Some(exponent) if !inverse || !name.starts_with("arc") => value.to_the(exponent),
+            Some(exponent) if !inverse || !name.starts_with("arc") => value.raised_to(exponent),
             _ => value,
         })
     }
@@ -132,14 +132,14 @@ fn call(name: &str, argument: Expression, base: Option<Expression>) -> Result<Ex
         "sinh" => of(Function::HyperbolicSine, argument),
         "cosh" => of(Function::HyperbolicCosine, argument),
         "tanh" => of(Function::HyperbolicTangent, argument),
-        "exp" => Expression::Constant(Constant::Euler).to_the(argument),
+        "exp" => Expression::Constant(Constant::Euler).raised_to(argument),
         "abs" => of(Function::Absolute, argument),
         "ln" => of(Function::Logarithm, argument),
         "lg" => of(Function::Logarithm, argument).over(of(Function::Logarithm, Expression::integer(10))),
         // Which base a bare \log has is not said, only that it is always the same.
         "log" => match base {
             Some(base) => of(Function::Logarithm, argument).over(of(Function::Logarithm, base)),
-            None => of(Function::Logarithm, argument).over(Expression::Variable("base of log".to_owned())),
+            None => of(Function::Logarithm, argument).over(Expression::Variable(BASE_OF_LOG.to_owned())),
         },
         _ => return Err(Failure::Unread),
     })
