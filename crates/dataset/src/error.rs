@@ -3,12 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
-/// Why problems could not be read, ordered or written.
+use arrow_schema::ArrowError;
+use parquet::errors::ParquetError;
+
+use crate::problem::Place;
+
+/// Why problems could not be found, read, ordered or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
     /// A file could not be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -16,7 +21,7 @@ pub enum DatasetError {
         source: io::Error,
     },
     /// A file or folder could not be written.
-    #[error("cannot write {}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -24,70 +29,235 @@ pub enum DatasetError {
         source: io::Error,
     },
     /// A picture could not be encoded or written.
-    #[error("cannot write the picture {}", path.display())]
+    #[error("cannot write the picture {}: {source}", path.display())]
     WriteImage {
         /// The picture.
         path: PathBuf,
         /// What the encoder said.
         source: image::ImageError,
     },
-    /// A line is not a JSON object with the fields of a problem.
-    #[error("{}:{line}: not a problem in JSON: {source}", path.display())]
-    Json {
+    /// A selected path is not there.
+    #[error("there is no data file or folder {}; a data set of the Hub has to be downloaded first", path.display())]
+    NotFound {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A selection without any path.
+    #[error("no data file is selected; name at least one")]
+    NothingSelected,
+    /// A folder without data files.
+    #[error("there is no .parquet, .jsonl, .ndjson or .json file in {}", folder.display())]
+    NoData {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A folder that lacks the wanted split.
+    #[error("{} has no split `{split}`; it has {splits}", folder.display())]
+    NoSplit {
+        /// The folder.
+        folder: PathBuf,
+        /// The wanted split.
+        split: String,
+        /// Its splits.
+        splits: String,
+    },
+    /// A folder with several splits of which none was chosen.
+    #[error("{} has the splits {splits}; choose one by writing @ and its name behind the folder", folder.display())]
+    SeveralSplits {
+        /// The folder.
+        folder: PathBuf,
+        /// Its splits.
+        splits: String,
+    },
+    /// A split of something that has none.
+    #[error("{} is a file, and only folders have splits; leave out what follows the @", path.display())]
+    SplitOfFile {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
+    },
+    /// A set of numbered files with a gap.
+    #[error("{found} of {count} numbered files of {} are there; fetch the others", path.display())]
+    MissingFiles {
+        /// The files' name without their numbers.
+        path: PathBuf,
+        /// Files there.
+        found: usize,
+        /// Files that belong to the set.
+        count: usize,
+    },
+    /// A file of another kind.
+    #[error("{} is neither Parquet nor JSON by its name; use .parquet, .jsonl, .ndjson or .json", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is not Parquet, or damaged.
+    #[error("{} is no readable Parquet file: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        source: ParquetError,
+    },
+    /// A row of a Parquet file that cannot be decoded, for what holds it is damaged.
+    #[error("{place}: cannot be decoded: {source}")]
+    ParquetRow {
+        /// The row.
+        place: Place,
+        /// What the decoder said.
+        source: ArrowError,
+    },
+    /// A file without a needed column.
+    #[error("{} has no column `{column}`; it has {columns}; {hint}", path.display())]
+    MissingColumn {
+        /// The file.
+        path: PathBuf,
+        /// The name looked for, or several.
+        column: String,
+        /// The columns there are.
+        columns: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A file of a list of objects that is broken off or malformed.
+    #[error("{} is no list in JSON: {reason}", path.display())]
+    JsonList {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A line is not JSON.
+    #[error("{place}: not a problem in JSON: {source}")]
+    Json {
+        /// The line or element.
+        place: Place,
         /// What the parser said; its own line number counts within the line.
         source: serde_json::Error,
     },
+    /// A line or element is something else than an object.
+    #[error("{place}: not a problem in JSON: {found} instead of an object")]
+    NoObject {
+        /// The line or element.
+        place: Place,
+        /// What it is.
+        found: String,
+    },
+    /// A row lacks a field that every problem has.
+    #[error("{place}: missing field `{names}`, which holds the {field}")]
+    MissingField {
+        /// The row.
+        place: Place,
+        /// The problem's field.
+        field: &'static str,
+        /// The names it was looked for under.
+        names: String,
+    },
+    /// A field that should be text is something else.
+    #[error("{place}: the {field} is {found}, which is not text")]
+    NoText {
+        /// The row.
+        place: Place,
+        /// The problem's field.
+        field: &'static str,
+        /// Its value.
+        found: String,
+    },
     /// A field that must say something is blank.
-    #[error("{}:{line}: `{field}` is blank; fill it in or remove the line", path.display())]
+    #[error("{place}: `{field}` is blank; fill it in or remove the line")]
     Blank {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
+        /// The row.
+        place: Place,
         /// The blank field.
         field: &'static str,
     },
     /// An answer is neither a string nor a number that can be kept as it was written.
-    #[error("{}:{line}: the answer {answer} is neither text nor a number of moderate size; write it as a string", path.display())]
+    #[error("{place}: the answer {answer} is neither text nor a number of moderate size; write it as a string")]
     Answer {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-        /// The answer as JSON.
-        answer: serde_json::Value,
+        /// The row.
+        place: Place,
+        /// The answer.
+        answer: String,
+    },
+    /// A conversation that is more or less than one question.
+    #[error("{place}: the messages hold {reason}")]
+    Messages {
+        /// The row.
+        place: Place,
+        /// What is wrong.
+        reason: String,
     },
     /// The text does not place every image exactly once.
-    #[error("{}:{line}: {markers} `<image>` markers in the problem but {images} images; there must be one marker per image", path.display())]
+    #[error(
+        "{place}: {markers} `<image>` markers in the problem but {images} images; there must be one marker per image"
+    )]
     MarkerCount {
-        /// The file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
+        /// The row.
+        place: Place,
         /// Markers in the problem text.
         markers: usize,
         /// Images listed.
         images: usize,
     },
     /// An image is not there.
-    #[error("{}:{line}: there is no image file {}; relative paths start at the folder of the data file", path.display(), image.display())]
+    #[error("{place}: there is no image file {}; relative paths start at the folder of the data file unless `image_folder` is set", image.display())]
     MissingImage {
-        /// The data file.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
+        /// The row.
+        place: Place,
         /// The image that was looked for.
         image: PathBuf,
     },
-    /// A file holds blank lines at most.
+    /// An image is neither bytes nor a path nor a data URI.
+    #[error("{place}: {found} is no image; give bytes, a path or a data URI in base64")]
+    NoImage {
+        /// The row.
+        place: Place,
+        /// What stands there.
+        found: String,
+    },
+    /// An image on another machine.
+    #[error("{place}: the image {url} is not here; download it and give its path")]
+    RemoteImage {
+        /// The row.
+        place: Place,
+        /// Its address.
+        url: String,
+    },
+    /// There are blank lines or empty tables at most.
     #[error("{} holds no problems", path.display())]
     NoProblems {
-        /// The file.
+        /// The file, or the first of several.
         path: PathBuf,
+    },
+    /// A number that no problem has.
+    #[error("there is no problem {index} among {problems}; has the data changed?")]
+    Index {
+        /// The number, counted from 0.
+        index: usize,
+        /// Problems there are.
+        problems: usize,
+    },
+    /// A layout that is not known.
+    #[error("there is no layout `{name}`; built in are {known}, or give a table of columns")]
+    UnknownLayout {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A template that is neither built in nor a file.
+    #[error("there is no template `{name}`; built in are {known}, or give the path of a file")]
+    UnknownTemplate {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A template that is malformed or fails.
+    #[error("the prompt template cannot be used: {reason}")]
+    Template {
+        /// Why not.
+        reason: String,
     },
     /// A sampler cannot stand where it is said to stand.
     #[error(
@@ -121,4 +291,32 @@ pub enum DatasetError {
         /// Scenes tried.
         tries: usize,
     },
+}
+
+impl DatasetError {
+    /// Whether it is about one row, so that the others can be used without it.
+    #[must_use]
+    pub fn is_of_row(&self) -> bool {
+        self.place().is_some()
+    }
+
+    /// The row it is about, if it is about one.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::ParquetRow { place, .. }
+            | Self::Json { place, .. }
+            | Self::NoObject { place, .. }
+            | Self::MissingField { place, .. }
+            | Self::NoText { place, .. }
+            | Self::Blank { place, .. }
+            | Self::Answer { place, .. }
+            | Self::Messages { place, .. }
+            | Self::MarkerCount { place, .. }
+            | Self::MissingImage { place, .. }
+            | Self::NoImage { place, .. }
+            | Self::RemoteImage { place, .. } => Some(place),
+            _ => None,
+        }
+    }
 }

@@ -1,37 +1,61 @@
 //! Files in, problems out.
 //!
-//! Knows: problems on disk (JSON lines and image files), the order in which a run visits them, and how to draw a set of small
-//! problems about coloured shapes.
+//! Knows: problems on disk (Parquet, JSON lines and image files), the layouts in which data sets are published, the words put around
+//! a problem, the order in which a run visits its problems, and how to draw a set of small problems about coloured shapes.
 //!
-//! Must not know: models, tensors, tokens, prompts, rewards. A problem is text and paths; others open the images.
+//! Must not know: models, tensors, tokens, rewards. A problem is text and image files; others decode the images.
 //!
-//! - [`read_json_lines`] reads and checks a whole file before a run starts, so that a bad line cannot end a run that is under way.
+//! - [`Selection`] says which files are meant, [`Layout`] which columns.
+//! - [`Dataset`] reads one problem at a time; the data may be larger than memory.
+//! - [`Template`] makes a problem the user's turn.
 //! - [`Sampler`] says which problems come next. Its state is four numbers, so a checkpoint can hold it.
 //! - [`shapes`] makes a data set whose answers are in the picture and not in the text.
 //!
 //! ```
-//! use dataset::{Sampler, read_json_lines, shapes};
+//! use dataset::{Dataset, DatasetConfig, Sampler, Template, shapes};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = tempfile::tempdir()?;
 //! let config = shapes::ShapesConfig { train: 8, held_out: 4, ..shapes::ShapesConfig::default() };
 //! let files = shapes::write(&config, folder.path())?;
 //!
-//! let problems = read_json_lines(&files.train)?;
-//! let mut sampler = Sampler::new(7, problems.len())?;
+//! let dataset = Dataset::open(&DatasetConfig { files: files.train.into(), ..DatasetConfig::default() })?;
+//! let template = Template::find("vppo")?;
+//! let mut sampler = Sampler::new(7, dataset.len())?;
 //! for index in sampler.next_batch(4) {
-//!     assert!(problems[index].problem.starts_with("<image>"));
+//!     let turn = template.render(&dataset.problem(index)?.problem)?;
+//!     assert!(turn.starts_with("<image>") && turn.ends_with("\\boxed{}."));
 //! }
 //! # Ok(())
 //! # }
 //! ```
 
-mod json_lines;
+mod dataset;
+mod problem;
+
+mod selection;
+mod split;
+
+mod layout;
+mod messages;
+mod row;
+
+mod cell;
+mod json;
+mod parquet;
+
 mod sampler;
+mod template;
+
 pub mod shapes;
 
 mod error;
 
+pub use dataset::{Dataset, DatasetConfig, read_json_lines};
 pub use error::DatasetError;
-pub use json_lines::{IMAGE_MARKER, Problem, read_json_lines};
+pub use layout::{Layout, NamedColumns, Preset};
+pub use problem::{At, IMAGE_MARKER, ImageSource, Place, Problem};
 pub use sampler::Sampler;
+pub use selection::Selection;
+pub use split::{is_data, is_of_split};
+pub use template::Template;

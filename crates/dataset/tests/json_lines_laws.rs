@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dataset::{DatasetError, Problem, read_json_lines};
+use dataset::{At, DatasetError, ImageSource, Place, Problem, read_json_lines};
 use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
@@ -78,11 +78,12 @@ impl Line {
     fn problem(&self, folder: &Path, line: usize) -> Problem {
         Problem {
             problem: self.text.clone(),
-            images: self.images.iter().map(|image| folder.join(format!("{image}.png"))).collect(),
+            system: None,
+            images: self.images.iter().map(|image| ImageSource::File(folder.join(format!("{image}.png")))).collect(),
             answer: self.answer.clone(),
             teacher: self.teacher.clone(),
             category: self.category.clone(),
-            line,
+            place: Place { file: folder.join("problems.jsonl"), at: At::Line(line) },
         }
     }
 }
@@ -136,13 +137,14 @@ fn blank_extras_count_as_absent() {
 fn errors_say_where_and_what() {
     for (line, parts) in [
         (r#"{"problem": "p", "answer": }"#, vec!["not a problem in JSON", "column"]),
-        (r#"["p", "a"]"#, vec!["not a problem in JSON"]),
+        (r#"["p", "a"]"#, vec!["not a problem in JSON: [\"p\", \"a\"] instead of an object"]),
         (r#"{"problem": "p"}"#, vec!["missing field `answer`"]),
-        (r#"{"problem": "p", "answer": "a", "teacher": 5}"#, vec!["invalid type: integer `5`"]),
+        (r#"{"problem": "p", "answer": "a", "teacher": 5}"#, vec!["the teacher is 5, which is not text"]),
         (r#"{"problem": " ", "answer": "a"}"#, vec!["`problem` is blank"]),
         (r#"{"problem": "p", "answer": " \n"}"#, vec!["`answer` is blank"]),
         (r#"{"problem": "p", "answer": ["a"]}"#, vec![r#"the answer ["a"]"#, "write it as a string"]),
-        (r#"{"problem": "p", "answer": null}"#, vec!["the answer null"]),
+        (r#"{"problem": "p", "answer": null}"#, vec!["missing field `answer`"]),
+        (r#"{"problem": "p", "answer": true}"#, vec!["the answer true"]),
         (r#"{"problem": "p", "answer": 36893488147419103233}"#, vec!["the answer 3.68", "write it as a string"]),
         (
             r#"{"problem": "<image><image>", "images": ["0.png"], "answer": "a"}"#,
@@ -166,7 +168,8 @@ fn invalid_utf_8_is_an_error_on_its_line() {
     let path = folder.path().join("problems.jsonl");
     fs::write(&path, b"\n{\"problem\": \"\xff\", \"answer\": \"a\"}").expect("a data file");
     let error = read_json_lines(&path).expect_err("not UTF-8");
-    assert!(matches!(error, DatasetError::Json { line: 2, .. }), "{error}");
+    assert!(matches!(&error, DatasetError::Json { place: Place { at: At::Line(2), .. }, .. }), "{error}");
+    assert!(error.is_of_row());
 }
 
 #[test]

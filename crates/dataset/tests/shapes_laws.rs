@@ -7,7 +7,7 @@ use std::path::Path;
 use dataset::shapes::{
     Category, Color, Question, Scene, ShapeKind, ShapesConfig, ShapesProblem, explain, problems, write,
 };
-use dataset::{DatasetError, read_json_lines};
+use dataset::{DatasetError, ImageSource, read_json_lines};
 use proptest::prelude::*;
 
 fn small(seed: u64) -> ShapesConfig {
@@ -153,10 +153,18 @@ proptest! {
                 prop_assert_eq!(&read.answer, &made.answer);
                 prop_assert_eq!(&read.teacher, &explain(&made.question, &made.scene));
                 prop_assert_eq!(&read.category.to_owned(), &serde_json::to_value(made.question.category()).expect("a word").as_str().map(str::to_owned));
-                let picture = image::open(&read.images[0]).expect("a picture").into_rgb8();
+                let picture = image::open(file(&read.images[0])).expect("a picture").into_rgb8();
                 prop_assert!(picture == dataset::shapes::render(&made.scene));
             }
         }
+    }
+}
+
+/// The path of an image that is a file.
+fn file(image: &ImageSource) -> &Path {
+    match image {
+        ImageSource::File(path) => path,
+        ImageSource::Bytes(_) => panic!("the shapes are drawn into files"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be wrong with a reward's settings.
 
-/// Why a reward could not be set up. Judging itself never fails.
+/// Why a reward could not be set up. Judging itself never fails; what has no verdict is [`crate::Ungraded`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RewardError {
@@ -23,5 +23,102 @@ pub enum RewardError {
     OverlongFactor {
         /// The refused factor.
         factor: f32,
+    },
+    /// An n-gram has a few words.
+    #[error("a repetition penalty counts sequences of 1..={longest} words, not {words}; 3 is usual")]
+    RepetitionWords {
+        /// The refused number of words.
+        words: usize,
+        /// The greatest.
+        longest: usize,
+    },
+    /// A penalty takes off.
+    #[error("the max_penalty of a repetition penalty must be finite and at most 0, not {max_penalty}; -1 is usual")]
+    RepetitionPenalty {
+        /// The refused penalty.
+        max_penalty: f32,
+    },
+    /// Length is measured against a limit.
+    #[error("the max_length of a cosine length reward must be at least 1 token; rollout.sampling.max_new_tokens fits")]
+    CosineLength,
+    /// A least value is at most the greatest.
+    #[error(
+        "the values of a cosine length reward must be finite, the least at most the greatest, not {least} and {greatest}"
+    )]
+    CosineValues {
+        /// The refused least value.
+        least: f32,
+        /// The refused greatest value.
+        greatest: f32,
+    },
+    /// A time that cannot be waited for.
+    #[error("limits.{name} must lie above 0 and at most at {longest} s, not {value}")]
+    Seconds {
+        /// The limit.
+        name: &'static str,
+        /// The refused time.
+        value: f64,
+        /// The longest.
+        longest: f64,
+    },
+    /// A count that allows nothing, or too much.
+    #[error("limits.{name} must lie in 1..={most}, not {value}")]
+    Count {
+        /// The limit.
+        name: &'static str,
+        /// The refused count.
+        value: usize,
+        /// The greatest.
+        most: usize,
+    },
+    /// A part's weight is a number.
+    #[error("the weight of the reward's part `{name}` is {weight}; give a finite number")]
+    PartWeight {
+        /// The part.
+        name: String,
+        /// The refused weight.
+        weight: f32,
+    },
+    /// Parts are told apart by their names.
+    #[error("the reward has a part `{name}` that {problem}; give it another `name`")]
+    PartName {
+        /// The refused name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A part that cannot be read.
+    #[error("a part of the reward: {reason}")]
+    Part {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Two ways to say what a response earns.
+    #[error("reward.{field} and reward.parts exclude each other; set `{instead}` in the parts")]
+    Both {
+        /// The field beside the parts.
+        field: &'static str,
+        /// What does its work in the parts.
+        instead: &'static str,
+    },
+    /// A reward program that cannot be started.
+    #[error("the reward's part `{name}` cannot start `{command}`: {reason}")]
+    Command {
+        /// The part.
+        name: String,
+        /// Program and arguments.
+        command: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// An address that cannot be asked.
+    #[error("the reward's part `{name}` cannot ask `{url}`: {reason}")]
+    Url {
+        /// The part.
+        name: String,
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
     },
 }

@@ -10,9 +10,6 @@ use crate::RewardError;
 pub struct Weight(f32);
 
 impl Weight {
-    /// One tenth: what the form weighs by default.
-    pub(crate) const TENTH: Self = Self(0.1);
-
     /// No share at all.
     pub const ZERO: Self = Self(0.0);
 

@@ -1,6 +1,6 @@
 //! Recorded results of the released reward code, and where this crate departs from them.
 
-use reward::{SoftOverlong, Weight, answers_match, boxed_content, has_think_box_format, tidy_tags};
+use reward::{Profile, SoftOverlong, Weight, answers_match, boxed_content, has_think_box_format, tidy_tags};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -103,18 +103,48 @@ struct Grade {
     equal: bool,
 }
 
-/// Whatever matches here matches in the released grader, which knows much more, except fractions that are not reduced.
+/// What the released grader passes is refused only where it is wrong, and what it refuses passes only where that is right.
 #[test]
-fn nothing_matches_that_the_released_grader_tells_apart() {
+fn verdicts_depart_from_the_released_grader_where_it_errs() {
     let grades: Vec<Grade> = cases(include_str!("../../../tests/fixtures/reward/released_grader.json"));
-    let (mut agreed, mut unreduced) = (0, Vec::new());
+    assert_eq!(grades.len(), 96);
+    let (mut refused, mut passed) = (Vec::new(), Vec::new());
     for case in &grades {
-        match (answers_match(&case.given, &case.truth), case.equal) {
-            (true, true) => agreed += 1,
-            (true, false) => unreduced.push((case.given.as_str(), case.truth.as_str())),
-            (false, _) => {}
+        assert_eq!(
+            answers_match(&case.given, &case.truth, Profile::Mathruler),
+            case.equal,
+            "{} {}",
+            case.given,
+            case.truth
+        );
+        match (answers_match(&case.given, &case.truth, Profile::StrictSound), case.equal) {
+            (true, false) => passed.push((case.given.as_str(), case.truth.as_str())),
+            (false, true) => refused.push((case.given.as_str(), case.truth.as_str())),
+            _ => {}
         }
     }
-    assert_eq!(unreduced, [("2/4", "1/2"), ("\\frac{2}{4}", "\\frac{1}{2}"), ("4/2", "2"), ("2", "4/2")]);
-    assert_eq!((grades.len(), agreed), (96, 25));
+    assert_eq!(refused, REFUSED);
+    assert_eq!(passed, PASSED);
 }
+
+const REFUSED: [(&str, &str); 3] = [("", ""), ("AB", "BA"), ("2", "2.0000001")];
+
+const PASSED: [(&str, &str); 17] = [
+    ("2/4", "1/2"),
+    ("\\frac{2}{4}", "\\frac{1}{2}"),
+    ("A.", "A"),
+    ("A. 50", "A"),
+    ("B,A", "A,B"),
+    ("Option A", "A"),
+    ("A: 50^\\circ", "A"),
+    ("65°", "65"),
+    ("65", "65°"),
+    ("0.5", "50%"),
+    ("(1, 2)", "1,2"),
+    ("yes", "Yes."),
+    ("5 million", "5000000"),
+    ("two", "2"),
+    ("10", "ten"),
+    ("4/2", "2"),
+    ("2", "4/2"),
+];

@@ -76,9 +76,13 @@ pub fn newest(output: &Path) -> Result<PathBuf, TrainError> {
 /// Puts a trainer whose policy was loaded from `checkpoint` back to where that checkpoint was written.
 ///
 /// # Errors
-/// If the state cannot be read.
+/// If the state cannot be read, or the number of problems is another.
 pub fn restore(trainer: &mut Trainer, checkpoint: &Path) -> Result<(), TrainError> {
     let state = read_state(checkpoint)?;
+    let (recorded, found) = (state.sampler.problems(), trainer.problems.len());
+    if recorded != found {
+        return Err(TrainError::DataChanged { recorded, found });
+    }
     let optimizer = checkpoint.join(STATE_FOLDER).join(OPTIMIZER_FILE);
     let fresh = crate::step::updater(&trainer.config.update).optimizer;
     trainer.updater.optimizer = fresh.load(&optimizer).map_err(|error| unreadable(&optimizer, &error))?;

@@ -1,19 +1,25 @@
 //! Problems in, judged groups of responses out.
 
+pub(crate) mod judging;
+
+use std::collections::BTreeMap;
+
 use burn::tensor::Tensor;
-use dataset::{Problem, Sampler};
+use dataset::Sampler;
 use reward::{Reward, Verdict};
-use rollout::{Completion, Finish, NativeEngine, RolloutPrompt};
+use rollout::{Completion, NativeEngine, RolloutPrompt};
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
 
+use self::judging::Answered;
 use crate::TrainError;
 use crate::config::TrainConfig;
-use crate::prepare::{Task, prepare};
+use crate::prepare::Task;
+use crate::problems::Problems;
 use crate::recipe::AccuracyBand;
 use crate::seeds::{Purpose, derive};
 
-/// A problem with its sampled and judged responses.
+/// A problem with its sampled and judged responses. Responses that could not be judged are not among them.
 #[derive(Clone, Debug)]
 pub struct Group {
     /// The problem.
@@ -26,6 +32,8 @@ pub struct Group {
     pub texts: Vec<String>,
     /// What each response earned.
     pub verdicts: Vec<Verdict>,
+    /// Responses that were sampled besides and left ungraded.
+    pub ungraded: usize,
 }
 
 /// Where responses come from and who judges them.
@@ -47,21 +55,27 @@ pub struct Collected {
     pub groups: Vec<Group>,
     /// Groups sampled in all.
     pub sampled_groups: usize,
-    /// Sums over all sampled responses: reward, accuracy, format, and how many there are.
+    /// Bad problems passed over.
+    pub skipped_problems: usize,
+    /// Groups dropped because too few of their responses could be judged for a comparison.
+    pub ungraded_groups: usize,
+    /// Sums over all sampled responses: reward, accuracy, parts, and how many there are.
     pub sampled: RewardSums,
 }
 
 /// Sums, so that means can be taken over any number of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RewardSums {
     /// Sum of rewards.
     pub overall: f64,
     /// Right responses.
     pub accuracy: f64,
-    /// Well-formed responses.
-    pub format: f64,
-    /// All responses.
+    /// Sum of each part by its name. A response that lacks a part adds nothing to it.
+    pub parts: BTreeMap<String, f64>,
+    /// All judged responses.
     pub count: usize,
+    /// Responses that could not be judged, which are in none of the above.
+    pub ungraded: usize,
 }
 
 impl Source<'_> {
@@ -74,29 +88,34 @@ impl Source<'_> {
     /// When the rounds run out, the step goes on with what it has, be it nothing; the released code raises.
     ///
     /// # Errors
-    /// If a problem cannot be prepared or nothing can be sampled.
+    /// If no problem can be used or nothing can be sampled.
     pub fn collect(
         &self,
-        problems: &[Problem],
+        problems: &Problems,
         sampler: &mut Sampler,
         band: Option<AccuracyBand>,
         step: u64,
     ) -> Result<Collected, TrainError> {
         let wanted = self.config.rollout.prompts_per_step;
         let rounds = if band.is_some() { self.config.rollout.max_rounds } else { 1 };
-        let mut collected = Collected { groups: Vec::new(), sampled_groups: 0, sampled: RewardSums::default() };
+        let sampled = RewardSums::default();
+        let mut collected =
+            Collected { groups: Vec::new(), sampled_groups: 0, skipped_problems: 0, ungraded_groups: 0, sampled };
         for round in 0..rounds as u64 {
-            let tasks: Vec<Task> = sampler
-                .next_batch(wanted)
-                .into_iter()
-                .map(|index| prepare(&problems[index], self.processor, &self.policy.config, &self.config.data))
-                .collect::<Result<_, _>>()?;
+            let drawn = problems.draw(sampler, wanted, self)?;
+            collected.skipped_problems += drawn.skipped;
             let seed = derive(self.config.seed, Purpose::Rollout, &[step, round]);
-            let answered = self.answer(tasks, self.config.rollout.responses, seed)?;
+            let seeds: Vec<u64> =
+                (0..drawn.tasks.len() as u64).map(|index| derive(seed, Purpose::Rollout, &[index])).collect();
+            let mut answered = self.answer(drawn.tasks, self.config.rollout.responses, &seeds)?;
             for group in &answered {
-                collected.sampled.add(&group.verdicts);
-                collected.sampled_groups += 1;
+                collected.sampled.add(group);
             }
+            let sampled = answered.len();
+            // One response alone can be compared with nothing, unless that is what the run asks for.
+            answered.retain(|group| group.verdicts.len() >= self.config.rollout.responses.min(2));
+            collected.sampled_groups += sampled;
+            collected.ungraded_groups += sampled - answered.len();
             if admit(&mut collected.groups, answered, |group| &group.verdicts, band, wanted) {
                 break;
             }
@@ -104,52 +123,49 @@ impl Source<'_> {
         Ok(collected)
     }
 
-    /// Samples and judges responses to each task.
+    /// Samples responses to each task, from the draws of its own one of `seeds`, and judges all of them together. A group lacks the responses that could not be judged; it
+    /// may be left with none.
     ///
     /// # Errors
     /// If nothing can be sampled.
-    pub fn answer(&self, tasks: Vec<Task>, responses: usize, seed: u64) -> Result<Vec<Group>, TrainError> {
+    pub fn answer(&self, tasks: Vec<Task>, responses: usize, seeds: &[u64]) -> Result<Vec<Group>, TrainError> {
+        Ok(self.respond(tasks, responses, seeds)?.into_iter().map(Answered::graded).collect())
+    }
+
+    /// As [`Self::answer`], with the responses that could not be judged.
+    ///
+    /// # Errors
+    /// If nothing can be sampled.
+    pub(crate) fn respond(
+        &self,
+        tasks: Vec<Task>,
+        responses: usize,
+        seeds: &[u64],
+    ) -> Result<Vec<Answered>, TrainError> {
         let policy = self.policy;
         let features = features_of(policy, &tasks);
         let prompts: Vec<RolloutPrompt> = tasks
             .iter()
             .zip(&features)
-            .enumerate()
-            .map(|(index, (task, features))| RolloutPrompt {
+            .zip(seeds)
+            .map(|((task, features), &seed)| RolloutPrompt {
                 tokens: task.prompt.clone(),
                 image_features: features.clone(),
-                seed: derive(seed, Purpose::Rollout, &[index as u64]),
+                seed,
             })
             .collect();
         let tokens = &policy.config.tokens;
         let rollout = &self.config.rollout;
         let engine = NativeEngine::new(policy, rollout.sampling.clone(), &[tokens.eos, tokens.bos], rollout.max_rows)?;
         let completions = engine.generate(&prompts, responses)?;
-        tasks
-            .into_iter()
-            .zip(features)
-            .zip(completions)
-            .map(|((task, features), c)| self.judge(task, features, c))
-            .collect()
-    }
-
-    fn judge(
-        &self,
-        task: Task,
-        features: Option<Tensor<2>>,
-        completions: Vec<Completion>,
-    ) -> Result<Group, TrainError> {
-        let text = |completion: &Completion| self.processor.tokenizer.decode(&completion.tokens, true);
-        let texts: Vec<String> = completions.iter().map(text).collect::<Result<_, _>>()?;
-        let rollout = &self.config.rollout;
-        let judged = |(completion, text): (&Completion, &String)| {
-            let truncated = completion.finish == Finish::Length && !rollout.judge_truncated;
-            let verdict = if truncated { Verdict::default() } else { self.reward.judge(text, &task.truth) };
-            let penalty = rollout.overlong_penalty.map_or(0.0, |penalty| penalty.penalty(completion.tokens.len()));
-            Verdict { overall: verdict.overall + penalty, ..verdict }
-        };
-        let verdicts = completions.iter().zip(&texts).map(judged).collect();
-        Ok(Group { task, features, completions, texts, verdicts })
+        let judged = self.judge(&tasks, &completions)?;
+        let groups = tasks.into_iter().zip(features).zip(completions.into_iter().zip(judged));
+        Ok(groups
+            .map(|((task, features), (completions, judged))| {
+                let responses = completions.into_iter().zip(judged).collect();
+                Answered { task, features, responses }
+            })
+            .collect())
     }
 }
 
@@ -168,12 +184,15 @@ fn admit<G>(
 }
 
 impl RewardSums {
-    /// Counts some verdicts in.
-    pub fn add(&mut self, verdicts: &[Verdict]) {
-        for verdict in verdicts {
+    /// Counts a group in.
+    pub fn add(&mut self, group: &Group) {
+        self.ungraded += group.ungraded;
+        for verdict in &group.verdicts {
             self.overall += f64::from(verdict.overall);
             self.accuracy += f64::from(verdict.accuracy);
-            self.format += f64::from(verdict.format);
+            for part in &verdict.parts {
+                *self.parts.entry(part.name.clone()).or_default() += f64::from(part.value);
+            }
             self.count += 1;
         }
     }

@@ -1,9 +1,12 @@
 //! The command line.
 
 mod credit;
+mod data;
+mod eval;
 mod generate;
 mod question;
 mod recipe;
+mod reward;
 mod score;
 mod train;
 
@@ -26,14 +29,20 @@ struct Arguments {
 enum Command {
     /// Train a policy; without arguments, the embedded demonstration
     Train(train::Train),
+    /// Measure how well a model answers problems
+    Eval(eval::Eval),
     /// Answer a question about images
     Generate(generate::Generate),
     /// Show how each token of a response depends on the images
     Score(score::Score),
     /// Assign token credit: one JSON object per line in, one per line out
     Credit(credit::Credit),
+    /// Look at data before training on it
+    Data(data::Data),
     /// List, print and compare recipes
     Recipe(recipe::RecipeCommand),
+    /// Judge answers by a reward, without a model
+    Reward(reward::RewardCommand),
 }
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
@@ -48,10 +57,13 @@ pub(crate) fn main() -> ExitCode {
         .init();
     let result = match Arguments::parse().command {
         Command::Train(command) => command.run(),
+        Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Credit(command) => command.run(),
+        Command::Data(command) => command.run(),
         Command::Recipe(command) => command.run(),
+        Command::Reward(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

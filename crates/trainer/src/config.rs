@@ -1,12 +1,17 @@
 //! A run's configuration: one typed value, read from TOML, changed by `key=value`, written beside the run.
 
+mod data;
+
 use std::path::{Path, PathBuf};
 
-use reward::{BoxedAnswer, SoftOverlong, Weight};
+use dataset::Selection;
+use reward::{RewardConfig, SoftOverlong};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+
+pub use data::DataConfig;
 
 /// Everything a run depends on besides its recipe's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,31 +36,14 @@ pub struct TrainConfig {
     #[serde(default)]
     pub rollout: RolloutConfig,
     /// How responses are judged; by default for accuracy alone, as VPPO does.
-    #[serde(default = "accuracy_alone")]
-    pub reward: BoxedAnswer,
+    #[serde(default)]
+    pub reward: RewardConfig,
     /// How the policy is updated.
     #[serde(default)]
     pub update: UpdateConfig,
     /// How long the run is and what it leaves.
     #[serde(default)]
     pub schedule: ScheduleConfig,
-}
-
-/// Problems and prompts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// JSON lines file of training problems.
-    pub train: PathBuf,
-    /// JSON lines file of held-out problems; without one there is no validation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held_out: Option<PathBuf>,
-    /// Text that follows every problem after a blank line.
-    #[serde(default)]
-    pub instruction: String,
-    /// Longest prompt, in tokens, image tokens included. A longer one is an error that names its line.
-    #[serde(default = "default_prompt_tokens")]
-    pub max_prompt_tokens: usize,
 }
 
 /// Rollouts.
@@ -132,14 +120,6 @@ fn default_device() -> String {
     "cpu".to_owned()
 }
 
-fn accuracy_alone() -> BoxedAnswer {
-    BoxedAnswer { format_weight: Weight::ZERO }
-}
-
-const fn default_prompt_tokens() -> usize {
-    4096
-}
-
 impl Default for RolloutConfig {
     fn default() -> Self {
         let sampling = Sampling { max_new_tokens: 2048, top_p: 0.99, ..Sampling::default() };
@@ -181,6 +161,23 @@ impl Default for ScheduleConfig {
 }
 
 impl TrainConfig {
+    /// The defaults, for a model and the problems it is to answer, with nothing to train on.
+    #[must_use]
+    pub fn of_model(model: &Path, held_out: Selection) -> Self {
+        Self {
+            model: model.to_owned(),
+            output: PathBuf::new(),
+            recipe: default_recipe(),
+            device: default_device(),
+            seed: 0,
+            data: DataConfig { held_out: Some(held_out), ..DataConfig::default() },
+            rollout: RolloutConfig::default(),
+            reward: RewardConfig::default(),
+            update: UpdateConfig::default(),
+            schedule: ScheduleConfig::default(),
+        }
+    }
+
     /// Reads a TOML file and applies `key=value` overrides, in order; keys are dotted, values are TOML (a bare word counts
     /// as a string).
     ///
@@ -253,6 +250,7 @@ impl TrainConfig {
         if let Some((key, value, _)) = ranges.iter().find(|(_, value, holds)| !holds || value.is_nan()) {
             return Err(format!("{key} is {value}, which is out of range"));
         }
+        self.data.validate()?;
         self.rollout.sampling.validate().map_err(|error| format!("rollout.sampling: {error}"))
     }
 }
@@ -302,14 +300,17 @@ mod tests {
             "data.held_out=h.jsonl",
             "rollout.overlong_penalty.max_length=2048",
             "rollout.overlong_penalty.buffer=512",
+            "reward.parts=[{ kind = 'answer' }, { kind = 'repetition', name = 'echo', weight = 0.5 }]",
         ];
         let changed = config().with_overrides(&overrides.map(str::to_owned)).expect("valid");
         assert_eq!(changed.update.learning_rate, 2e-6);
         assert_eq!(changed.recipe, "grpo");
         assert_eq!(changed.rollout.sampling.top_p, 0.9);
-        assert_eq!(changed.data.held_out, Some(PathBuf::from("h.jsonl")));
+        assert_eq!(changed.data.held_out, Some(Selection::from_iter(["h.jsonl"])));
         let penalty = SoftOverlong::new(2048, 512, 1.0).expect("valid");
         assert_eq!(changed.rollout.overlong_penalty, Some(penalty));
+        let parts: Vec<_> = changed.reward.parts.iter().map(|part| (part.name.as_str(), part.weight)).collect();
+        assert_eq!(parts, [("accuracy", 1.0), ("echo", 0.5)]);
         assert_eq!(changed.with_overrides(&[]).expect("valid"), changed, "TOML there and back");
     }
 
@@ -321,8 +322,12 @@ mod tests {
             ("rollout.sampling.top_p=2", "top_p"),
             ("rollout.overlong_penalty={max_length = 8, buffer = 9}", "1..=8"),
             ("update.beta_2=1.5", "update.beta_2 is 1.5"),
+            ("reward.format_weight=1.5", "0..=1"),
+            ("reward={ format_weight = 0.1, parts = [{ kind = 'answer' }] }", "exclude each other"),
             ("nonsense", "expected key=value"),
             ("model.x=1", "not a section"),
+            ("data.min_pixels=0", "data.min_pixels is 0"),
+            ("data={train = 't', min_pixels = 5, max_pixels = 4}", "data.max_pixels 4"),
         ] {
             let error = config().with_overrides(&[text.to_owned()]).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -116,12 +116,12 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
     let problems = fresh(output, "problems")?;
     let shapes = shapes::ShapesConfig { seed: config.seed, ..settings.shapes.clone() };
     let files = shapes::write(&shapes, &problems)?;
-    config.data.train = files.train;
-    config.data.held_out = Some(files.held_out);
+    config.data.train = files.train.as_path().into();
+    config.data.held_out = Some(files.held_out.into());
     show(Progress::Problems { train: shapes.train, held_out: shapes.held_out });
 
     if !given {
-        build_and_warm(&settings, &config, &fresh(output, WARM_MODEL)?, show)?;
+        build_and_warm(&settings, &config, &files.train, &fresh(output, WARM_MODEL)?, show)?;
     }
     fs::remove_file(&unfinished).map_err(TrainError::file("remove", &unfinished))?;
     Ok(config)
@@ -140,10 +140,11 @@ fn fresh(output: &Path, name: &str) -> Result<PathBuf, TrainError> {
     Ok(folder)
 }
 
-/// Builds the small model from its seed, warms it up and writes it to `folder`.
+/// Builds the small model from its seed, warms it up on `problems` and writes it to `folder`.
 fn build_and_warm(
     settings: &Settings,
     config: &TrainConfig,
+    problems: &Path,
     folder: &Path,
     mut show: impl FnMut(Progress),
 ) -> Result<(), TrainError> {
@@ -153,10 +154,11 @@ fn build_and_warm(
     let model = QwenVl::build(&shape, &mut SeededInit { seed: config.seed }, &device)?;
     show(Progress::Model { parameters: model.num_params(), warm_up_steps: settings.warm_up.max_steps });
 
-    let problems = read_json_lines(&config.data.train)?;
+    let problems = read_json_lines(problems)?;
     let policy = trainable(model, &config.update);
     let frozen = policy.valid();
-    let source = Source { policy: &frozen, processor: &processor, reward: &config.reward, config };
+    let reward = config.reward.build()?;
+    let source = Source { policy: &frozen, processor: &processor, reward: &reward, config };
     let (policy, _) = settings.warm_up.run(policy, &problems, &source, |progress| show(Progress::WarmUp(progress)))?;
     Ok(export(&policy.valid(), None, folder, ExportOptions::default())?)
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use dataset::{DatasetError, Place};
+
 /// Why a run could not start or go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,7 +16,7 @@ pub enum TrainError {
     Rollout(#[from] rollout::RolloutError),
     /// The problems.
     #[error(transparent)]
-    Dataset(#[from] dataset::DatasetError),
+    Dataset(#[from] DatasetError),
     /// Credit assignment.
     #[error(transparent)]
     Credit(#[from] advantage::CreditError),
@@ -25,24 +27,62 @@ pub enum TrainError {
     #[error(transparent)]
     Reward(#[from] reward::RewardError),
     /// A problem that cannot be made into a prompt.
-    #[error("problem on line {line}: {source}")]
+    #[error("{place}: {source}")]
     Problem {
-        /// Line in its file.
-        line: usize,
+        /// Where it stands.
+        place: Place,
         /// Why not.
         source: vlm_model::ModelError,
     },
     /// A prompt longer than allowed.
     #[error(
-        "the prompt of the problem on line {line} has {tokens} tokens, the limit is {limit}; shrink its images or raise data.max_prompt_tokens"
+        "{place}: the prompt has {tokens} tokens, the limit is {limit}; shrink its images or raise data.max_prompt_tokens"
     )]
     PromptTooLong {
-        /// Line in its file.
-        line: usize,
+        /// Where the problem stands.
+        place: Place,
         /// Its tokens, image tokens included.
         tokens: usize,
         /// The limit.
         limit: usize,
+    },
+    /// A problem that the prompt template cannot take.
+    #[error("{place}: {source}")]
+    Template {
+        /// Where the problem stands.
+        place: Place,
+        /// Why not.
+        source: DatasetError,
+    },
+    /// Problems of which none can be used.
+    #[error("none of {problems} problems can be used; `sightline data check` says what is wrong with each")]
+    NoUsableProblem {
+        /// Problems there are.
+        problems: usize,
+    },
+    /// Something of a Hub that could not be fetched.
+    #[error("cannot download {name}: {reason}")]
+    Download {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Data in which a check found errors.
+    #[error("{bad} of {problems} problems cannot be used")]
+    BadData {
+        /// Problems that training would pass over.
+        bad: usize,
+        /// All problems.
+        problems: usize,
+    },
+    /// Problems other than those a run began with.
+    #[error("the checkpoint was trained on {recorded} problems, now there are {found}; bring the data back to go on")]
+    DataChanged {
+        /// Problems when the checkpoint was written.
+        recorded: usize,
+        /// Problems there are now.
+        found: usize,
     },
     /// A configuration file or override that cannot be understood.
     #[error("configuration {place}: {reason}")]
@@ -122,12 +162,74 @@ pub enum TrainError {
         /// The folder.
         folder: PathBuf,
     },
+    /// An evaluation's folder holds another evaluation.
+    #[error(
+        "{} holds an evaluation that asked something else; choose another output folder, or ask the same:\n  {differences}", folder.display()
+    )]
+    EvaluationChanged {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs, a line for each place.
+        differences: String,
+    },
+    /// A folder that an evaluation cannot be written to.
+    #[error("cannot evaluate into {}: {reason}; choose another output folder", folder.display())]
+    Occupied {
+        /// The folder.
+        folder: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
+    /// An evaluation without a single graded response.
+    #[error(
+        "nothing was evaluated: of {problems} problems {skipped} were skipped and the others have no graded response{first}"
+    )]
+    NothingEvaluated {
+        /// Problems.
+        problems: usize,
+        /// Problems that could not be asked.
+        skipped: usize,
+        /// The first of them and why, after a colon; or nothing.
+        first: String,
+    },
+    /// A preset that is not built in.
+    #[error("there is no preset `{name}`; there are {known}")]
+    UnknownPreset {
+        /// What was asked for.
+        name: String,
+        /// The built-in names.
+        known: String,
+    },
+    /// Two evaluations of different problems.
+    #[error(
+        "problem {number} is not the same in both evaluations: \"{before}\" and \"{after}\"; compare evaluations of one data set"
+    )]
+    OtherProblems {
+        /// The problem's number, from 1.
+        number: usize,
+        /// Question and expected answer in the first.
+        before: String,
+        /// Question and expected answer in the second.
+        after: String,
+    },
     /// The program's input is malformed.
     #[error("{0}")]
     Usage(String),
 }
 
 impl TrainError {
+    /// The problem it is about, if it is about one, so that others can be used without it.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Dataset(error) => error.place(),
+            Self::Problem { place, .. } | Self::PromptTooLong { place, .. } | Self::Template { place, .. } => {
+                Some(place)
+            }
+            _ => None,
+        }
+    }
+
     /// Wraps a system error with what was attempted.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -19,6 +19,7 @@ mod collect;
 mod evaluate;
 mod micro_batch;
 mod prepare;
+mod problems;
 mod requirements;
 mod score;
 mod scored;
@@ -35,6 +36,7 @@ mod checkpoint;
 mod config;
 pub mod demo;
 mod device;
+mod download;
 mod error;
 mod observe;
 mod recipe;
@@ -46,8 +48,12 @@ pub use checkpoint::{RunState, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
 pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
 pub use device::device;
+pub use download::Hub;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{
+    Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,
+    Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
+};
 pub use gradients::{ClippedGradient, Gradients};
 pub use loss::{
     BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
@@ -56,7 +62,8 @@ pub use loss::{
 };
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
 pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
-pub use prepare::{Task, prepare};
+pub use prepare::{Task, bare, decode, prepare};
+pub use problems::{Drawn, Problems};
 pub use ragged::Ragged;
 pub use recipe::{
     AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,

@@ -1,4 +1,4 @@
-//! `sightline`: train, generate, score, credit.
+//! `sightline`: train, eval, generate, score, credit, reward, data.
 
 mod command;
 

@@ -78,15 +78,30 @@ impl TrainObserver for MetricsFile {
     }
 
     fn on_validation(&mut self, step: usize, evaluation: &Evaluation) -> Result<(), TrainError> {
+        let overall = &evaluation.overall;
         let mut line = serde_json::json!({
             "step": step,
-            "val/accuracy": evaluation.accuracy,
-            "val/accuracy_standard_error": evaluation.standard_error,
-            "val/problems": evaluation.problems,
+            "val/accuracy": overall.accuracy,
+            "val/accuracy_standard_error": overall.standard_error,
+            "val/reward_score": overall.reward,
+            "val/problems": overall.problems,
             "val/samples": evaluation.samples,
+            "val/skipped": evaluation.skipped.len(),
+            "val/ungraded": overall.ungraded,
+            "val_response_length/mean": overall.length.mean,
+            "val_response_length/p50": overall.length.p50,
+            "val_response_length/p95": overall.length.p95,
+            "val_response_length/max": overall.length.max,
+            "val_response_length/clip_ratio": overall.truncated,
         });
-        for (k, pass) in evaluation.passes() {
-            line[format!("val/pass@{k}")] = pass.into();
+        for (k, pass) in &overall.pass_at {
+            line[format!("val/pass@{k}")] = (*pass).into();
+        }
+        for (part, mean) in overall.parts.iter().filter(|(part, _)| *part != "accuracy") {
+            line[format!("val/{part}_reward")] = (*mean).into();
+        }
+        for (category, score) in &evaluation.categories {
+            line[format!("val/accuracy/{category}")] = score.accuracy.into();
         }
         self.append(&line)
     }
@@ -143,8 +158,9 @@ pub fn progress_bar(unit: &str, length: usize) -> ProgressBar {
 /// The figures of a step a person wants to see.
 fn line(report: &StepReport) -> String {
     let dependency = report.dependency.map_or_else(String::new, |dependency| format!("  dependency {dependency:.3}"));
+    let ungraded = if report.ungraded == 0 { String::new() } else { format!("  ungraded {}", report.ungraded) };
     format!(
-        "reward {:.3}  accuracy {:.1} %  length {:.1}{dependency}  groups {}/{}  gradient {:.2}  {:.0} tokens/s",
+        "reward {:.3}  accuracy {:.1} %  length {:.1}{dependency}  groups {}/{}{ungraded}  gradient {:.2}  {:.0} tokens/s",
         report.reward,
         100.0 * report.accuracy,
         report.response_length,

@@ -35,6 +35,7 @@ use reward::Verdict;
 use serde::{Deserialize, Serialize};
 
 pub use difference::Difference;
+pub(crate) use difference::differences;
 pub use group_relative::{dapo, dr_grpo, grpo};
 pub use papo::papo;
 pub use pgpo::{pgpo, pgpo_dev};

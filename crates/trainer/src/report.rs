@@ -3,6 +3,7 @@
 //! Names follow EasyR1 and verl where they have one. Every mean is a sum over a count taken over the whole step; nothing
 //! is a mean of means.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use advantage::Credit;
@@ -17,18 +18,27 @@ use crate::update::UpdateReport;
 pub struct StepReport {
     /// Number of the step, from 1.
     pub step: usize,
-    /// Mean reward of all sampled responses, those of filtered groups included.
+    /// Mean reward of all judged responses, those of filtered groups included.
     #[serde(rename = "reward/overall")]
     pub reward: f64,
-    /// Share of all sampled responses that are right.
+    /// Share of all judged responses that are right.
     #[serde(rename = "reward/accuracy")]
     pub accuracy: f64,
-    /// Share of all sampled responses that are well-formed.
-    #[serde(rename = "reward/format")]
-    pub format: f64,
+    /// Mean of each other part of the reward over all judged responses, by `reward/NAME`.
+    #[serde(flatten)]
+    pub parts: BTreeMap<String, f64>,
+    /// Responses that could not be judged; they are in none of the means.
+    #[serde(rename = "rollout/ungraded")]
+    pub ungraded: usize,
     /// Groups sampled.
     #[serde(rename = "groups/sampled")]
     pub sampled_groups: usize,
+    /// Groups dropped because too few of their responses could be judged.
+    #[serde(rename = "groups/ungraded")]
+    pub ungraded_groups: usize,
+    /// Bad problems that were drawn and passed over.
+    #[serde(rename = "data/skipped")]
+    pub skipped_problems: usize,
     /// Groups trained on.
     #[serde(rename = "groups/kept")]
     pub kept_groups: usize,
@@ -147,6 +157,7 @@ impl StepReport {
         let mean = |sum: f64, count: usize| if count == 0 { 0.0 } else { sum / count as f64 };
         let host = |x: &burn::tensor::Tensor<1>| x.to_data().iter::<f64>().collect::<Vec<f64>>();
         let (rows, tokens) = (scored.rows.rows(), scored.rows.tokens());
+        let sampled = &collected.sampled;
         let completions = || scored.groups.iter().flat_map(|group| &group.completions);
         let sampling = completions().flat_map(|completion| &completion.log_probs);
         let gaps: Vec<f64> = host(&scored.clean.log_probs)
@@ -162,10 +173,18 @@ impl StepReport {
         let prompts: usize = scored.groups.iter().map(|group| group.task.prompt.ids.len()).sum();
         Self {
             step,
-            reward: mean(collected.sampled.overall, collected.sampled.count),
-            accuracy: mean(collected.sampled.accuracy, collected.sampled.count),
-            format: mean(collected.sampled.format, collected.sampled.count),
+            reward: mean(sampled.overall, sampled.count),
+            accuracy: mean(sampled.accuracy, sampled.count),
+            parts: sampled
+                .parts
+                .iter()
+                .filter(|(name, _)| *name != "accuracy")
+                .map(|(name, &sum)| (format!("reward/{name}"), mean(sum, sampled.count)))
+                .collect(),
+            ungraded: sampled.ungraded,
             sampled_groups: collected.sampled_groups,
+            ungraded_groups: collected.ungraded_groups,
+            skipped_problems: collected.skipped_problems,
             kept_groups: scored.groups.len(),
             zero_variance_groups: mean(flat.count() as f64, scored.groups.len()),
             response_length: mean(tokens as f64, rows),

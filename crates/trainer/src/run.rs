@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use burn::module::Module as _;
-use dataset::{Problem, Sampler, read_json_lines};
-use vlm_model::processor::Processor;
+use dataset::Sampler;
 
 use crate::collect::Source;
 use crate::config::TrainConfig;
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{Evaluation, Tally, evaluate};
 use crate::observe::TrainObserver;
+use crate::problems::Problems;
 use crate::recipe::Recipe;
 use crate::step::{Trainer, trainable, updater, vocabulary};
 use crate::{TrainError, checkpoint, device};
@@ -59,13 +59,14 @@ impl Trainer {
     fn load(config: TrainConfig, recipe: Recipe, checkpoint: Option<&Path>) -> Result<Self, TrainError> {
         let algorithm = recipe.build();
         algorithm.check()?;
+        let reward = Box::new(config.reward.build()?);
         let device = device(&config.device)?.autodiff();
         let policy = vlm_model::load(checkpoint.unwrap_or(&config.model), &device)?;
         let reference = algorithm.needs_reference().then(|| vlm_model::load(&config.model, &device)).transpose()?;
-        let problems = read_json_lines(&config.data.train)?;
+        let problems = config.data.open(&config.data.train)?;
         Ok(Self {
-            processor: Processor::from_folder(&config.model)?,
-            reward: config.reward,
+            processor: config.data.processor(&config.model)?,
+            reward,
             updater: updater(&config.update),
             vocabulary: vocabulary(&config, &policy, &device.inner()),
             sampler: Sampler::new(config.seed, problems.len())?,
@@ -84,7 +85,7 @@ impl Trainer {
     /// If a step fails or something cannot be written; checkpoints already written stay.
     pub fn run(&mut self, observers: &mut [Box<dyn TrainObserver>]) -> Result<Option<Evaluation>, TrainError> {
         let schedule = self.config.schedule;
-        let held_out = self.config.data.held_out.as_deref().map(read_json_lines).transpose()?;
+        let held_out = self.config.data.held_out.as_ref().map(|files| self.config.data.open(files)).transpose()?;
         tracing::info!("recipe: {}", self.algorithm.recipe);
         for observer in observers.iter_mut() {
             observer.on_start(self.step, schedule.steps)?;
@@ -97,7 +98,7 @@ impl Trainer {
             }
             let end = self.step == schedule.steps;
             let due = |every: usize| every > 0 && self.step.is_multiple_of(every);
-            if let Some(problems) = held_out.as_deref().filter(|_| end || due(schedule.validate_every)) {
+            if let Some(problems) = held_out.as_ref().filter(|_| end || due(schedule.validate_every)) {
                 let evaluation = self.validate(problems, |_| {})?;
                 for observer in observers.iter_mut() {
                     observer.on_validation(self.step, &evaluation)?;
@@ -114,13 +115,14 @@ impl Trainer {
         Ok(last)
     }
 
-    /// Accuracy of the present policy on held-out problems. `done` is told how many are finished.
+    /// Accuracy of the present policy on held-out problems. `done` is told after every block of them.
     ///
     /// # Errors
     /// As for [`evaluate`].
-    pub fn validate(&self, problems: &[Problem], done: impl FnMut(usize)) -> Result<Evaluation, TrainError> {
+    pub fn validate(&self, problems: &Problems, done: impl FnMut(&Tally)) -> Result<Evaluation, TrainError> {
         let policy = self.policy.valid();
-        let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        let source =
+            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
         evaluate(&source, problems, self.config.schedule.validation_samples, done)
     }
 }

@@ -6,14 +6,15 @@ use advantage::Fraction;
 use burn::module::{Module as _, ParamGroup};
 use burn::optim::AdamWConfig;
 use burn::tensor::Device;
-use dataset::{Problem, Sampler};
-use reward::BoxedAnswer;
+use dataset::Sampler;
+use reward::Reward;
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
 
 use crate::TrainError;
 use crate::collect::Source;
 use crate::config::{TrainConfig, UpdateConfig};
+use crate::problems::Problems;
 use crate::recipe::Algorithm;
 use crate::report::{StepReport, Timings};
 use crate::score::Scorer;
@@ -34,13 +35,13 @@ pub struct Trainer {
     /// The checkpoint's processor.
     pub processor: Processor,
     /// The judge.
-    pub reward: BoxedAnswer,
+    pub reward: Box<dyn Reward>,
     /// Optimizer and batching.
     pub updater: Updater,
     /// The policy's distribution.
     pub vocabulary: Vocabulary,
     /// Training problems.
-    pub problems: Vec<Problem>,
+    pub problems: Problems,
     /// Position in the problems.
     pub sampler: Sampler,
     /// Steps taken.
@@ -58,7 +59,8 @@ impl Trainer {
         let policy = self.policy.valid();
         let step = self.step as u64;
 
-        let source = Source { policy: &policy, processor: &self.processor, reward: &self.reward, config: &self.config };
+        let source =
+            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
         let mut collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
         timings.rollout = clock.elapsed();
 

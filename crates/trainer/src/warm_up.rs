@@ -4,7 +4,7 @@
 //! from teacher text by the same passes that reinforcement uses.
 
 use burn::module::Module as _;
-use dataset::{Problem, Sampler};
+use dataset::{Dataset, Problem, Sampler};
 use rollout::{Completion, Finish};
 use serde::{Deserialize, Serialize};
 use vlm_model::QwenVl;
@@ -17,6 +17,7 @@ use crate::gradients::Gradients;
 use crate::loss::LossOutput;
 use crate::micro_batch::{GroupLengths, micro_batches};
 use crate::prepare::prepare;
+use crate::problems::Problems;
 use crate::seeds::{Purpose, derive};
 use crate::step::updater;
 use crate::update::Pass;
@@ -53,7 +54,7 @@ pub struct WarmUpProgress {
     /// Mean negative log-likelihood of a teacher token, in nats.
     pub loss: f64,
     /// The last look at the accuracy.
-    pub checked: Option<Evaluation>,
+    pub checked: Option<Box<Evaluation>>,
 }
 
 impl WarmUp {
@@ -70,6 +71,7 @@ impl WarmUp {
     ) -> Result<(QwenVl, usize), TrainError> {
         let config = source.config;
         let (checked_problems, taught) = self.split(problems)?;
+        let checked_problems = Problems::new(Dataset::of(checked_problems.to_vec()));
         let vocabulary = Vocabulary::plain(config.update.vocabulary_chunk);
         let update = UpdateConfig { learning_rate: self.learning_rate, ..config.update };
         let mut optimizer = updater(&update).optimizer;
@@ -87,11 +89,11 @@ impl WarmUp {
             let look = (step + 1).is_multiple_of(self.check_every.max(1));
             let checked = look.then(|| {
                 let frozen = policy.valid();
-                evaluate(&Source { policy: &frozen, ..*source }, checked_problems, 1, |_| {})
+                evaluate(&Source { policy: &frozen, ..*source }, &checked_problems, 1, |_| {})
             });
             let checked = checked.transpose()?;
-            let enough = checked.as_ref().is_some_and(|evaluation| evaluation.accuracy >= self.enough);
-            show(WarmUpProgress { step: step + 1, loss, checked });
+            let enough = checked.as_ref().is_some_and(|evaluation| evaluation.overall.accuracy >= self.enough);
+            show(WarmUpProgress { step: step + 1, loss, checked: checked.map(Box::new) });
             if enough {
                 return Ok((policy, step + 1));
             }
@@ -120,12 +122,19 @@ impl WarmUp {
 /// A problem whose only response is the teacher's.
 fn teach(problem: &Problem, source: &Source) -> Result<Group, TrainError> {
     let task = prepare(problem, source.processor, &source.policy.config, &source.config.data)?;
-    let named = |source| TrainError::Problem { line: problem.line, source };
+    let named = |source| TrainError::Problem { place: problem.place.clone(), source };
     let mut tokens =
         source.processor.tokenizer.encode(problem.teacher.as_deref().unwrap_or_default()).map_err(named)?;
     tokens.push(source.policy.config.tokens.eos);
     let completion = Completion { tokens, log_probs: Vec::new(), finish: Finish::Stop };
-    Ok(Group { task, features: None, completions: vec![completion], texts: Vec::new(), verdicts: Vec::new() })
+    Ok(Group {
+        task,
+        features: None,
+        completions: vec![completion],
+        texts: Vec::new(),
+        verdicts: Vec::new(),
+        ungraded: 0,
+    })
 }
 
 /// Gradient and value of the mean negative log-likelihood over all teacher tokens.

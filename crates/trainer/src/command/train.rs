@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use dataset::read_json_lines;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
-use trainer::{Console, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::{Console, Evaluation, Hub, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
 
 use super::print;
 
@@ -35,6 +34,9 @@ pub(crate) struct Train {
     /// Go on from the newest checkpoint of the run's folder
     #[arg(long)]
     resume: bool,
+    /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
+    #[arg(long, requires = "config", conflicts_with = "resume")]
+    download: bool,
 }
 
 impl Train {
@@ -42,7 +44,10 @@ impl Train {
         let overrides = self.all_overrides();
         match &self.config {
             Some(path) => {
-                let config = TrainConfig::read(path, &overrides)?;
+                let mut config = TrainConfig::read(path, &overrides)?;
+                if self.download {
+                    Hub::from_env()?.localize(&mut config)?;
+                }
                 let trainer =
                     if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
                 train(trainer)
@@ -96,7 +101,7 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     let steps = config.schedule.steps;
     let mut trainer = Trainer::start(config)?;
     let recipe = trainer.algorithm.recipe.to_string();
-    let problems = read_json_lines(&held_out)?;
+    let problems = trainer.config.data.open(&held_out)?;
     let before = trainer.validate(&problems, |_| {})?;
     tracing::info!("held-out accuracy after the warm-up: {before}");
 
@@ -106,8 +111,10 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
         Some(after) => after,
         None => trainer.validate(&problems, |_| {})?,
     };
-    let error = before.standard_error.hypot(after.standard_error);
-    let gain = after.accuracy - before.accuracy;
+    let (before, after) = (&before, &after);
+    let error = |evaluation: &Evaluation| evaluation.overall.standard_error.unwrap_or_default();
+    let error = error(before).hypot(error(after));
+    let gain = after.overall.accuracy - before.overall.accuracy;
     print(&format!("held-out accuracy after the warm-up:      {before}"))?;
     print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;
     print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)))?;

@@ -2,19 +2,22 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Recipe;
 use crate::TrainError;
 
 /// One place in which two recipes differ.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// Where, as keys and places in lists: `objective.reduction`, `shapers[0].keep`.
     pub path: String,
     /// What stands there in the first recipe; `None` if nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// What stands there in the second.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
 
@@ -51,14 +54,19 @@ impl Recipe {
                 fields.retain(|key, _| key != "name" && key != "caveat");
             }
         }
-        let mut differences = Vec::new();
-        compare("", Some(&before), Some(&after), &mut differences);
-        Ok(differences)
+        Ok(differences(&before, &after))
     }
 
     fn to_value(&self) -> Result<Value, TrainError> {
         serde_json::to_value(self).map_err(|source| TrainError::Json { place: format!("recipe {self}"), source })
     }
+}
+
+/// Where two JSON documents differ, as [`Recipe::differences`] says it.
+pub(crate) fn differences(before: &Value, after: &Value) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    compare("", Some(before), Some(after), &mut differences);
+    differences
 }
 
 /// Adds the differences at `path` and below it.

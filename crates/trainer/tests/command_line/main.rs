@@ -2,8 +2,13 @@
 
 mod credit;
 mod credit_golden;
+mod data;
+mod download;
+mod eval;
 mod generate;
+mod hub;
 mod program;
 mod recipe;
+mod reward;
 mod score;
 mod train;

@@ -32,8 +32,14 @@ impl Ended {
 
 /// Runs the program with `input` on its standard input.
 pub(crate) fn sightline(arguments: &[&str], input: &str) -> Ended {
+    sightline_in(&[], arguments, input)
+}
+
+/// Runs the program with some variables of its environment set.
+pub(crate) fn sightline_in(environment: &[(&str, &str)], arguments: &[&str], input: &str) -> Ended {
     let mut child = Command::new(env!("CARGO_BIN_EXE_sightline"))
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,5 +1,7 @@
 //! Whole runs of a few steps with a small untrained model: what they leave on disk, and how they go on.
 
+mod bad_rows;
+mod evaluation;
 mod recipes;
 mod resume;
 mod steps;

@@ -163,7 +163,7 @@ fn a_run_that_cannot_start_leaves_nothing() {
         TrainConfig { model: workspace.path("nowhere"), ..good.clone() },
         TrainConfig { device: "tpu".to_owned(), ..good.clone() },
         TrainConfig {
-            data: trainer::DataConfig { train: workspace.path("nothing.jsonl"), ..good.data.clone() },
+            data: trainer::DataConfig { train: workspace.path("nothing.jsonl").into(), ..good.data.clone() },
             ..good.clone()
         },
     ];

@@ -3,7 +3,7 @@
 use advantage::{AdvantageEstimator, CreditError, Evidence};
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::Tensor;
-use reward::{Reward, Truth, Verdict};
+use reward::{Answer, Part, Reason, Reward, SoftOverlong, Ungraded, Verdict};
 use rollout::Finish;
 use trainer::{KlEstimator, Objective, Recipe, ReferenceKl, Source, TrainConfig, Trainer, dapo, grpo, vppo};
 use vlm_model::QwenVl;
@@ -112,8 +112,9 @@ fn a_reference_policy_is_pulled_towards() {
 fn truncated_responses_may_earn_nothing() {
     struct Generous;
     impl Reward for Generous {
-        fn judge(&self, _response: &str, _truth: &Truth) -> Verdict {
-            Verdict { overall: 1.0, accuracy: 1.0, format: 1.0 }
+        fn judge(&self, answers: &[Answer<'_>]) -> Vec<Result<Verdict, Ungraded>> {
+            let right = || Ok(Verdict { overall: 1.0, accuracy: 1.0, parts: Vec::new() });
+            answers.iter().map(|_| right()).collect()
         }
     }
     let workspace = Workspace::new();
@@ -124,9 +125,8 @@ fn truncated_responses_may_earn_nothing() {
         let policy = trainer.policy.valid();
         let source =
             Source { policy: &policy, processor: &trainer.processor, reward: &Generous, config: &trainer.config };
-        let problem = &trainer.problems[0];
-        let task = trainer::prepare(problem, &trainer.processor, &policy.config, &trainer.config.data).expect("valid");
-        let groups = source.answer(vec![task], 64, 5).expect("can be sampled");
+        let task = trainer.problems.task(0, &source).expect("readable").expect("a good problem");
+        let groups = source.answer(vec![task], 64, &[5]).expect("can be sampled");
         assert_eq!((groups.len(), groups[0].verdicts.len()), (1, 64));
         for (completion, verdict) in groups[0].completions.iter().zip(&groups[0].verdicts) {
             let earns = judge_truncated || completion.finish == Finish::Stop;
@@ -134,6 +134,99 @@ fn truncated_responses_may_earn_nothing() {
         }
         assert!(groups[0].completions.iter().any(|completion| completion.finish == Finish::Length));
     }
+}
+
+/// Judges of each group as many responses as are given, the others not at all.
+struct Sparing(&'static [usize]);
+
+impl Reward for Sparing {
+    fn judge(&self, answers: &[Answer<'_>]) -> Vec<Result<Verdict, Ungraded>> {
+        let mut judged = vec![0; self.0.len()];
+        let outcome = |answer: &Answer<'_>| {
+            judged[answer.group] += 1;
+            if judged[answer.group] > self.0[answer.group] {
+                let reason = Reason::Declined { message: "no more".to_owned() };
+                return Err(Ungraded { part: "sparing".to_owned(), reason, errors: String::new() });
+            }
+            let overall = if judged[answer.group] == 1 { 1.0 } else { 0.25 };
+            let parts = vec![Part { name: "style".to_owned(), value: 4.0 * overall }];
+            Ok(Verdict { overall, accuracy: overall, parts })
+        };
+        answers.iter().map(outcome).collect()
+    }
+}
+
+/// Responses without a verdict are in no group, no mean and no update; groups left with one response or none are dropped.
+#[test]
+fn ungraded_responses_are_left_out() {
+    let workspace = Workspace::new();
+    let step = |name: &str, judged: &'static [usize]| {
+        let mut trainer = Trainer::start(workspace.config(name, "grpo")).expect("starts");
+        trainer.reward = Box::new(Sparing(judged));
+        let before = bits(&trainer.policy);
+        let report = trainer.step().expect("not an error");
+        let line = serde_json::to_value(&report).expect("a JSON object");
+        let groups = (report.sampled_groups, report.kept_groups, report.ungraded_groups);
+        let sums = (report.ungraded, report.reward, report.accuracy, line["reward/style"].as_f64());
+        (groups, sums, bits(&trainer.policy) != before, report)
+    };
+    let (groups, sums, moved, report) = step("all", &[3, 3]);
+    assert_eq!((groups, sums), ((2, 2, 0), (0, 0.5, 0.5, Some(2.0))));
+    assert!(moved && report.skipped_updates == 0 && report.response_length > 0.0);
+    let (groups, sums, moved, report) = step("some", &[3, 2]);
+    assert_eq!((groups, sums), ((2, 2, 0), (1, 0.55, 0.55, Some(2.2))));
+    assert!(moved && report.skipped_updates == 0);
+    let (groups, sums, moved, _) = step("one", &[3, 1]);
+    assert_eq!((groups, sums), ((2, 1, 1), (2, 0.625, 0.625, Some(2.5))));
+    assert!(moved);
+    let (groups, sums, moved, report) = step("none", &[0, 1]);
+    assert_eq!((groups, sums), ((2, 0, 2), (5, 1.0, 1.0, Some(4.0))));
+    assert!(!moved && report.policy_loss == 0.0 && report.gradient_norm == 0.0);
+    let (groups, sums, _, _) = step("nothing", &[0, 0]);
+    assert_eq!((groups, sums), ((2, 0, 2), (6, 0.0, 0.0, None)));
+}
+
+/// Where one response to a prompt is all a run asks for, one is enough.
+#[test]
+fn a_single_response_is_a_group_where_no_more_are_asked_for() {
+    let workspace = Workspace::new();
+    let mut config = workspace.config("single", "reinforce-pp");
+    config.rollout.responses = 1;
+    let mut trainer = Trainer::start(config).expect("starts");
+    trainer.reward = Box::new(Sparing(&[1, 0]));
+    let report = trainer.step().expect("a step");
+    assert_eq!((report.kept_groups, report.ungraded_groups, report.ungraded), (1, 1, 1));
+}
+
+/// A penalty for long responses is a part of its own; a program is asked for every response.
+#[test]
+fn parts_of_the_reward_are_logged() {
+    let workspace = Workspace::new();
+    let program = r#"while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"score\":0.5,\"parts\":{\"style\":2}}"; done"#;
+    let config = |name: &str, program: &str| {
+        let mut config = workspace.config(name, "grpo");
+        let parts = format!(
+            "[[parts]]\nkind = 'answer'\n[[parts]]\nkind = 'subprocess'\nname = 'mine'\nweight = 3\ncommand = ['sh', '-c', '''{program}''']\nlimits = {{ timeout = 20, retries = 0 }}"
+        );
+        config.reward = toml::from_str(&parts).expect("valid");
+        config.rollout.overlong_penalty = Some(SoftOverlong::new(7, 4, 0.5).expect("valid"));
+        config
+    };
+    let report = Trainer::start(config("run", program)).expect("starts").step().expect("a step");
+    let line = serde_json::to_value(&report).expect("a JSON object");
+    let parts = ["accuracy", "mine", "mine/style", "overlong-penalty", "overall"]
+        .map(|name| line[format!("reward/{name}")].as_f64());
+    assert_eq!(parts, [Some(0.0), Some(0.5), Some(2.0), Some(-0.5), Some(1.0)]);
+    assert_eq!((line["rollout/ungraded"].as_u64(), line["groups/ungraded"].as_u64()), (Some(0), Some(0)));
+
+    // One that ends at once judges nothing, and the step goes on.
+    let report = Trainer::start(config("broken", "exit 1")).expect("starts").step().expect("not an error");
+    assert_eq!((report.ungraded, report.kept_groups, report.ungraded_groups), (6, 0, 2));
+    // One that is not there is found before anything is loaded.
+    let mut missing = config("missing", program);
+    missing.reward = toml::from_str("[[parts]]\nkind = 'subprocess'\ncommand = ['/no/such/judge']").expect("valid");
+    let error = Trainer::start(missing).map(|_| ()).expect_err("there is no such program").to_string();
+    assert!(error.contains("/no/such/judge"), "{error}");
 }
 
 /// The same seed makes the same step, another one another.
@@ -182,10 +275,11 @@ fn reports_say_what_was_measured() {
 fn runs_end_with_a_validation() {
     let workspace = Workspace::new();
     let mut config = workspace.config("run", "grpo");
-    config.data.held_out = Some(workspace.path("problems/held_out.jsonl"));
+    config.data.held_out = Some(workspace.path("problems/held_out.jsonl").into());
     config.schedule.validation_samples = 2;
     let mut trainer = Trainer::start(config).expect("starts");
     let evaluation = trainer.run(&mut []).expect("runs").expect("there are held-out problems");
-    assert_eq!((evaluation.problems, evaluation.samples, evaluation.sums.count), (3, 2, 6));
-    assert!((0.0..=1.0).contains(&evaluation.accuracy));
+    let overall = &evaluation.overall;
+    assert_eq!((overall.problems, evaluation.samples, overall.responses), (3, 2, 6));
+    assert!((0.0..=1.0).contains(&overall.accuracy));
 }

@@ -11,7 +11,7 @@ use trainer::{
 };
 
 /// The device of `BURN_DEVICE`, as a configuration names it.
-fn device_name() -> String {
+pub(crate) fn device_name() -> String {
     match std::env::var("BURN_DEVICE") {
         Ok(name) if name != "flex" => name,
         _ => "cpu".to_owned(),

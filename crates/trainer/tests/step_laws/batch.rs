@@ -7,7 +7,7 @@ use advantage::Credit;
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use dataset::Problem;
+use dataset::{At, ImageSource, Place, Problem, Template};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use reward::Verdict;
@@ -100,12 +100,8 @@ impl Setting {
 }
 
 fn groups(policy: &QwenVl, processor: &Processor) -> Vec<Group> {
-    let data = DataConfig {
-        train: PathBuf::new(),
-        held_out: None,
-        instruction: "Answer in one word.".to_owned(),
-        max_prompt_tokens: 400,
-    };
+    let template = Template::new("{{ content }}\n\nAnswer in one word.").expect("a template");
+    let data = DataConfig { template, max_prompt_tokens: 400, ..DataConfig::default() };
     let problems: [(&str, &[&str]); 3] = [
         ("<image>Find x in the figure.", &["model_A.png"]),
         ("What is 2 + 2?", &[]),
@@ -115,11 +111,12 @@ fn groups(policy: &QwenVl, processor: &Processor) -> Vec<Group> {
     let mut group = |(text, images): (&str, &[&str]), responses: &[(usize, f32)]| {
         let problem = Problem {
             problem: text.to_owned(),
-            images: images.iter().map(|name| fixtures().join("image/files").join(name)).collect(),
+            system: None,
+            images: images.iter().map(|name| ImageSource::File(fixtures().join("image/files").join(name))).collect(),
             answer: "4".to_owned(),
             teacher: None,
             category: None,
-            line: 1,
+            place: Place { file: PathBuf::new(), at: At::Line(1) },
         };
         let task = trainer::prepare(&problem, processor, &policy.config, &data).expect("a valid problem");
         let patches: Vec<&ImagePatches> = task.patches.iter().collect();
@@ -130,9 +127,9 @@ fn groups(policy: &QwenVl, processor: &Processor) -> Vec<Group> {
             finish: Finish::Stop,
         };
         let completions = responses.iter().map(completion).collect();
-        let verdict = |&(_, overall): &(usize, f32)| Verdict { overall, accuracy: overall, format: 1.0 };
+        let verdict = |&(_, overall): &(usize, f32)| Verdict { overall, accuracy: overall, parts: Vec::new() };
         let verdicts = responses.iter().map(verdict).collect();
-        Group { task, features, completions, texts: vec![String::new(); responses.len()], verdicts }
+        Group { task, features, completions, texts: vec![String::new(); responses.len()], verdicts, ungraded: 0 }
     };
     problems.into_iter().zip(RESPONSES).map(|(problem, responses)| group(problem, responses)).collect()
 }

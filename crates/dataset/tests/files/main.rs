@@ -1,0 +1,9 @@
+//! Data sets in files: what was written comes back from every format, and what is wrong is named.
+
+mod conversations;
+mod images;
+mod laws;
+mod malformed;
+mod published;
+mod selection;
+mod tables;

@@ -1,0 +1,58 @@
+//! Options of a question with several to choose from.
+
+use super::answer::Answer;
+use super::reader::Reader;
+use super::token::Token;
+use crate::algebra::Expression;
+use crate::fuel::Failure;
+
+impl Reader {
+    /// `A`, `(A)`, `A. 50`, `Option A`.
+    pub(super) fn choice(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
+        const NAMES: [&str; 10] =
+            ["option", "choice", "answer", "letter", "选", "选项", "故选", "答案", "答案是", "答案为"];
+        let is_named = NAMES.iter().any(|name| tokens[0].reads(name)) && tokens.len() > 1;
+        let tokens = if is_named { &tokens[1..] } else { tokens };
+        let letter = |token: &Token| {
+            let mut letters = token.word()?.chars();
+            let letter = letters.next().filter(|letter| ('A'..='J').contains(&letter.to_ascii_uppercase()))?;
+            letters.next().is_none().then_some(letter)
+        };
+        let (letter, rest, is_marked) = match tokens {
+            [open, name, close, rest @ ..]
+                if (open.is('(') && close.is(')') || open.is('[') && close.is(']')) && letter(name).is_some() =>
+            {
+                (letter(name), rest, true)
+            }
+            [name, mark, rest @ ..] if letter(name).is_some() && mark.is_any(".):") => {
+                (letter(name), rest, mark.is(')'))
+            }
+            [name] => (letter(name), &[][..], is_named),
+            [name, noun] if noun.reads("选项") => (letter(name), &[][..], true),
+            _ => return Ok(None),
+        };
+        let Some(letter) = letter else { return Ok(None) };
+        if letter.is_lowercase() && !is_marked {
+            return Ok(None);
+        }
+        let rest = match rest {
+            [mark, rest @ ..] if mark.is_any(".:") && is_marked => rest,
+            rest => rest,
+        };
+        let Some(first) = rest.first() else { return Ok(Some(Answer::Choice { letter, says: None })) };
+        let joins = first.is_any(",;+-*/^=<>≤≥≠∈∪!") || first.reads("and") || first.reads("or");
+        if joins || (letter.is_lowercase() && !first.spaced) {
+            return Ok(None);
+        }
+        let says = self.answer(rest)?;
+        let another = match &says {
+            Answer::Choice { .. } => true,
+            Answer::List(items) | Answer::Either(items) => {
+                items.iter().any(|item| matches!(item, Answer::Choice { .. }))
+            }
+            Answer::Quantity(quantity) => matches!(&quantity.value, Expression::Variable(_)),
+            _ => false,
+        };
+        Ok((!another).then(|| Answer::Choice { letter, says: Some(Box::new(says)) }))
+    }
+}

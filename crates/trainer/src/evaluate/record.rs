@@ -1,0 +1,97 @@
+//! What is kept of an evaluation: one line of `responses.jsonl` for every response, and for every problem left out.
+
+use dataset::Problem;
+use reward::Verdict;
+use rollout::Finish;
+use serde::{Deserialize, Serialize};
+
+use crate::collect::judging::Answered;
+
+/// One line of `responses.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Record {
+    /// A response and its verdict.
+    Response(Response),
+    /// A problem that could not be asked.
+    Skipped(Skipped),
+}
+
+/// A response to a problem.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Response {
+    /// The problem's number in the data, from 0.
+    pub problem: usize,
+    /// The response's number among those to its problem, from 0.
+    pub sample: usize,
+    /// Where the problem stands in its file.
+    pub place: String,
+    /// What sort of problem it is, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// The problem's text.
+    pub question: String,
+    /// The expected answer.
+    pub gold: String,
+    /// The text the model wrote.
+    pub response: String,
+    /// Its tokens, the one that ended it included.
+    pub tokens: usize,
+    /// Whether it was cut at the length limit.
+    pub truncated: bool,
+    /// What it earned; absent if it could not be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why it could not be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ungraded: Option<String>,
+}
+
+/// A problem that could not be made into a prompt, and so has no responses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skipped {
+    /// The problem's number in the data, from 0.
+    pub problem: usize,
+    /// Where it stands in its file.
+    pub place: String,
+    /// Why it could not be asked.
+    pub reason: String,
+}
+
+impl Record {
+    /// The number of the problem it is about, from 0.
+    #[must_use]
+    pub fn problem(&self) -> usize {
+        match self {
+            Self::Response(response) => response.problem,
+            Self::Skipped(skipped) => skipped.problem,
+        }
+    }
+}
+
+/// The records of the responses to problem `number`.
+pub(super) fn records(number: usize, problem: Problem, answered: Answered) -> impl Iterator<Item = Record> {
+    let Answered { task, responses, .. } = answered;
+    let (place, category) = (problem.place.to_string(), problem.category);
+    responses.into_iter().enumerate().map(move |(sample, (completion, judged))| {
+        let (verdict, ungraded) = match judged.verdict {
+            Ok(verdict) => (Some(verdict), None),
+            Err(reason) => (None, Some(reason)),
+        };
+        Record::Response(Response {
+            problem: number,
+            sample,
+            place: place.clone(),
+            category: category.clone(),
+            question: task.problem.clone(),
+            gold: task.truth.answer.clone(),
+            response: judged.text,
+            tokens: completion.tokens.len(),
+            truncated: completion.finish == Finish::Length,
+            verdict,
+            ungraded,
+        })
+    })
+}
