@@ -18,7 +18,7 @@ const DESCRIPTIONS: [&str; 4] = ["dataset_info.json", "dataset_infos.json", "dat
 pub fn is_data(name: &Path) -> bool {
     let is_description =
         name.file_name().is_some_and(|name| DESCRIPTIONS.iter().any(|description| name == *description));
-    let extension = name.extension().map(|extension| extension.to_ascii_lowercase());
+    let extension = name.extension().map(OsStr::to_ascii_lowercase);
     let is_table = extension.is_some_and(|it| ["parquet", "jsonl", "ndjson", "json"].iter().any(|known| it == *known));
     is_table && !is_description
 }

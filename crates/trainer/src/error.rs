@@ -32,7 +32,7 @@ pub enum TrainError {
         /// Where it stands.
         place: Place,
         /// Why not.
-        source: vlm_model::ModelError,
+        source: Box<vlm_model::ModelError>,
     },
     /// A prompt longer than allowed.
     #[error(
@@ -52,7 +52,7 @@ pub enum TrainError {
         /// Where the problem stands.
         place: Place,
         /// Why not.
-        source: DatasetError,
+        source: Box<DatasetError>,
     },
     /// Problems of which none can be used.
     #[error("none of {problems} problems can be used; `sightline data check` says what is wrong with each")]

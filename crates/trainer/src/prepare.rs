@@ -39,10 +39,10 @@ pub fn prepare(
     data: &DataConfig,
 ) -> Result<Task, TrainError> {
     let place = || problem.place.clone();
-    let named = |source| TrainError::Problem { place: place(), source };
+    let named = |source| TrainError::Problem { place: place(), source: Box::new(source) };
     let images: Vec<RgbImage> = problem.images.iter().map(decode).collect::<Result<_, _>>().map_err(named)?;
     let text = data.template.render(&problem.problem);
-    let text = text.map_err(|source| TrainError::Template { place: place(), source })?;
+    let text = text.map_err(|source| TrainError::Template { place: place(), source: Box::new(source) })?;
     let mut messages = vec![Processor::user_message(&text)];
     if let Some(system) = &problem.system {
         messages.insert(0, Message::text(Role::System, system.clone()));

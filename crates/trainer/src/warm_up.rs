@@ -122,7 +122,7 @@ impl WarmUp {
 /// A problem whose only response is the teacher's.
 fn teach(problem: &Problem, source: &Source) -> Result<Group, TrainError> {
     let task = prepare(problem, source.processor, &source.policy.config, &source.config.data)?;
-    let named = |source| TrainError::Problem { place: problem.place.clone(), source };
+    let named = |source| TrainError::Problem { place: problem.place.clone(), source: Box::new(source) };
     let mut tokens =
         source.processor.tokenizer.encode(problem.teacher.as_deref().unwrap_or_default()).map_err(named)?;
     tokens.push(source.policy.config.tokens.eos);

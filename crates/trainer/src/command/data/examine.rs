@@ -71,7 +71,7 @@ impl Examiner {
 
     /// Does what training does with a problem before it is answered.
     fn look(&self, problem: &Problem) -> Result<Seen, TrainError> {
-        let named = |source| TrainError::Problem { place: problem.place.clone(), source };
+        let named = |source| TrainError::Problem { place: problem.place.clone(), source: Box::new(source) };
         let (images, tokens): (Vec<RgbImage>, _) = match &self.model {
             Some((processor, model)) => {
                 let task = prepare(problem, processor, model, &self.data)?;
@@ -79,7 +79,10 @@ impl Examiner {
             }
             None => {
                 let render = self.data.template.render(&problem.problem);
-                render.map_err(|source| TrainError::Template { place: problem.place.clone(), source })?;
+                render.map_err(|source| TrainError::Template {
+                    place: problem.place.clone(),
+                    source: Box::new(source),
+                })?;
                 (problem.images.iter().map(decode).collect::<Result<_, _>>().map_err(named)?, None)
             }
         };
