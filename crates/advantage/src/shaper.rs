@@ -49,6 +49,20 @@ pub enum Shaper {
     PerceptualReshaping(PerceptualReshaping),
 }
 
+impl Shaper {
+    /// Whether it reads the dependency of tokens.
+    #[must_use]
+    pub fn reads_dependency(&self) -> bool {
+        !matches!(self, Self::TokenFilter(TokenFilter { by: Signal::Entropy, .. }))
+    }
+
+    /// Whether it takes the logarithm of 1 and the dependency, which then must be above -1.
+    #[must_use]
+    pub fn takes_logarithm(&self) -> bool {
+        matches!(self, Self::PerceptionGate(_) | Self::PerceptualReshaping(_))
+    }
+}
+
 impl CreditShaper for Shaper {
     fn shape(&self, evidence: &Evidence, credit: Credit) -> Result<Credit, CreditError> {
         match self {

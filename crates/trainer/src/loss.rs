@@ -2,6 +2,19 @@
 //!
 //! A loss does not know where its advantages come from. Weights are taken over the whole optimizer batch, so the sum over
 //! micro-batches does not depend on how the batch is cut.
+//!
+//! | paper | equation | component | recipe | departure |
+//! |---|---|---|---|---|
+//! | PPO, arXiv:1707.06347; DAPO, arXiv:2503.14476; arXiv:1912.09729 | 7; clip-higher; dual clip, 5 | [`ClippedSurrogate`] | `grpo` and those over it | clips log-ratios |
+//! | GSPO, arXiv:2507.18071 | 5 to 7; 13, token level | [`Gspo`] | `gspo` | |
+//! | CISPO, arXiv:2506.13585 | 4 and 5 | [`Cispo`] | `cispo` | |
+//! | REINFORCE | policy gradient | [`PolicyGradient`] | | |
+//! | EasyR1, verl; Dr. GRPO, arXiv:2503.20783 | released code; section 3.2 | [`Reduction`] | all | the last divides by responses too |
+//! | Schulman, "Approximating KL divergence" | k1, k2, k3; full | [`ReferenceKl`], [`KlEstimator`] | `reinforce-pp` | |
+//! | VPPO, arXiv:2510.09285 | entropy penalty, a proxy | [`Objective`]`::entropy_penalty` | `vppo` | |
+//! | A3C, arXiv:1602.01783 | entropy bonus | [`Objective`]`::entropy_bonus` | | |
+//! | PAPO, arXiv:2507.06448 | implicit perception | [`ImplicitPerception`] | `papo` | responses without an image have none |
+//! | verl's rollout correction | TIS, MIS | [`ImportanceCorrection`] | | masked tokens stay in denominators |
 
 mod cispo;
 mod clipped_surrogate;

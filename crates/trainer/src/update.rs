@@ -97,6 +97,9 @@ impl Updater {
         let (gradients, report) = self.gradients(&policy, lesson)?;
         let clipped = gradients.clip(&policy, self.max_gradient_norm);
         let skipped = !clipped.norm.is_finite();
+        if skipped {
+            tracing::warn!("the gradient's norm is {}: this update is left out", clipped.norm);
+        }
         let policy = if skipped { policy } else { self.optimizer.step(learning_rate, policy, clipped.gradient) };
         Ok((policy, UpdateReport { gradient_norm: clipped.norm, skipped, ..report }))
     }

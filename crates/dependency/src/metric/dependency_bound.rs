@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{DependencyMetric, check, finished, in_f32, stacked};
+use super::{DependencyMetric, check, finished, in_f32, is_empty, stacked};
 use crate::{Contrast, DependencyError, NonNegative};
 
 /// A lower confidence bound of the dependency: `max(mean - caution deviation, 0)` over several measurements of it.
@@ -47,6 +47,9 @@ impl DependencyMetric for DependencyBound {
 
     fn score(&self, divergences: &[Tensor<2>], response: &Tensor<2, Bool>) -> Result<Tensor<2>, DependencyError> {
         check(self.contrasts(), divergences, response)?;
+        if is_empty(response) {
+            return Ok(divergences[0].clone());
+        }
         let dependencies = stacked(divergences);
         // As shares of the largest, squares and sums stay finite. Where all are 0 so are their shares, and a largest below the
         // normal numbers may count as 0.

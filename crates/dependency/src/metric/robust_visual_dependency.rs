@@ -3,7 +3,7 @@
 use burn::tensor::{Bool, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{DependencyMetric, check, finished, in_f32, stacked};
+use super::{DependencyMetric, check, finished, in_f32, is_empty, stacked};
 use crate::{Contrast, DependencyError, NonNegative};
 
 /// A token depends robustly on the image if its prediction changes without the image but not when the image changes mildly.
@@ -145,6 +145,9 @@ impl DependencyMetric for RobustVisualDependency {
 
     fn score(&self, divergences: &[Tensor<2>], response: &Tensor<2, Bool>) -> Result<Tensor<2>, DependencyError> {
         check(self.contrasts(), divergences, response)?;
+        if is_empty(response) {
+            return Ok(divergences[0].clone());
+        }
         let (grounding, perturbations) = divergences.split_at(1);
         let grounding = stacked(grounding).squeeze_dim(0);
         let instability = self.over.over_contrasts(stacked(perturbations));

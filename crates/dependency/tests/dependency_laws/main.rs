@@ -7,6 +7,7 @@ mod device;
 mod contrast;
 mod divergence;
 mod metric;
+mod nothing;
 mod perturbation;
 mod robust;
 mod sampled;

@@ -43,6 +43,9 @@ And for shapers that change with training:
 A line of output has the advantage and the gate of each token, and the dependency if it was made here. What a recipe does
 with whole groups and responses (its accuracy band, its overlong filter) is left to the caller.";
 
+/// Tokens of a batch, padding included: a tensor of a gibibyte.
+const MOST_CELLS: usize = 1 << 28;
+
 #[derive(Serialize)]
 struct Assigned {
     advantage: Vec<Vec<f32>>,
@@ -78,6 +81,14 @@ fn assign(algorithm: &Algorithm, batch: &Batch, device: &Device) -> Result<Assig
     let rows = Ragged::new(batch.tokens.clone());
     if rows.rows() != responses {
         let text = format!("{responses} rewards but {} token counts; give one of each for a response", rows.rows());
+        return Err(TrainError::Usage(text));
+    }
+    let cells = rows.longest().checked_mul(responses).filter(|&cells| cells <= MOST_CELLS);
+    if cells.is_none() {
+        let text = format!(
+            "{responses} responses, the longest of {} tokens, are more than {MOST_CELLS} with padding; split the batch",
+            rows.longest()
+        );
         return Err(TrainError::Usage(text));
     }
     if responses == 0 {
@@ -119,5 +130,13 @@ fn assign(algorithm: &Algorithm, batch: &Batch, device: &Device) -> Result<Assig
     let dependency = measured.filter(|_| batch.has_parts_of_dependency()).map(|Measured { dependency, visual }| {
         ragged(dependency).into_iter().zip(visual).map(|(row, visual)| visual.then_some(row)).collect()
     });
-    Ok(Assigned { advantage: ragged(credit.advantage), gate: ragged(credit.gate), dependency })
+    let (advantage, gate) = (ragged(credit.advantage), ragged(credit.gate));
+    let unknown = |row: &Vec<f32>| row.iter().any(|value| !value.is_finite());
+    if let Some(response) = (0..responses).find(|&row| unknown(&advantage[row]) || unknown(&gate[row])) {
+        return Err(TrainError::Usage(format!(
+            "the credit of response {response} is not a finite number; look for a reward too large to square, or a \
+             dependency of -1 or less where a shaper takes its logarithm"
+        )));
+    }
+    Ok(Assigned { advantage, gate, dependency })
 }

@@ -52,6 +52,7 @@ impl RecipeCommand {
             Action::List => list(),
             Action::Show { recipe, format } => {
                 let recipe = Recipe::find(&recipe)?;
+                recipe.clone().build().check()?;
                 print(&match format {
                     Format::Json => recipe.to_json()?,
                     Format::Toml => recipe.to_toml()?,

@@ -209,3 +209,16 @@ fn every_part_of_the_evidence_is_read() {
     let missing = credit(&uncertain, &line(r#""progress":1"#));
     missing.fails_with("the token-filter shaper of mine reads the entropy; give `entropy`");
 }
+
+/// What would be printed as null, or cannot be held, is an error with its line.
+#[test]
+fn credit_is_finite_or_an_error() {
+    for (recipe, batch, expected) in [
+        ("pgpo", r#"{"rewards":[1,0],"groups":[2],"tokens":[2,1],"dependency":[[-1,0],[0.5]]}"#, "response 0"),
+        ("grpo", r#"{"rewards":[1,0],"groups":[2],"tokens":[100000000000,2]}"#, "split the batch"),
+        ("grpo", r#"{"rewards":[1,0],"groups":[2],"tokens":[18446744073709551615,2]}"#, "split the batch"),
+    ] {
+        credit(recipe, batch).fails_with("line 1");
+        credit(recipe, batch).fails_with(expected);
+    }
+}

@@ -7,11 +7,13 @@ use burn::module::Module as _;
 use burn::optim::GradientsParams;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use dependency::{BuiltInDivergence, Contrast, Metric, SampledK1, Unknown, View, VisualDependency};
 use rollout::{Completion, Finish};
 use serde_json::Value;
 use trainer::{
-    Gspo, ImplicitPerception, ImportanceCorrection, KlEstimator, Lesson, Objective, Recipe, Reduction, ReferenceKl,
-    Scored, TrainError, TruncatedImportance, UpdateConfig, UpdateReport, Vocabulary, is_overlong, updater,
+    BuiltInLoss, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, KlEstimator, Lesson,
+    Objective, Recipe, Reduction, ReferenceKl, Scored, TrainError, TruncatedImportance, UpdateConfig, UpdateReport,
+    Vocabulary, is_overlong, updater,
 };
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
@@ -335,6 +337,11 @@ fn recipes_are_checked() {
     }
     let nan = |estimator| Some(ReferenceKl { estimator, coefficient: f64::NAN });
     let vppo = trainer::vppo;
+    let contrast = Contrast::new("blind", View::Blind, BuiltInDivergence::SampledK1(SampledK1::default()));
+    let signed = Metric::VisualDependency(VisualDependency { contrast, unknown: Unknown::Keep });
+    assert!(Recipe { dependency: Some(signed.clone()), ..vppo() }.build().check().is_ok(), "no logarithm is taken");
+    let clip = ClipRange::new(0.2, 0.2).expect("a range");
+    let weak = ClippedSurrogate { clip, dual: Some(1.0) };
     let with = |objective| Recipe { objective, ..vppo() };
     for (recipe, term) in [
         (with(Objective { entropy_penalty: f64::NAN, ..Objective::default() }), "entropy_penalty"),
@@ -342,7 +349,10 @@ fn recipes_are_checked() {
         (with(Objective { reference_kl: nan(KlEstimator::K3), ..Objective::default() }), "reference_kl"),
         (Recipe { reward_kl: nan(KlEstimator::K1), ..vppo() }, "reward_kl"),
         (Recipe { reward_kl: kl(KlEstimator::Full), ..vppo() }, "reward_kl"),
-        (Recipe { dependency: None, ..with(every_term(Reduction::TokenMean)) }, "perception"),
+        (Recipe { dependency: None, shapers: Vec::new(), ..with(every_term(Reduction::TokenMean)) }, "perception"),
+        (Recipe { dependency: None, ..vppo() }, "shapers"),
+        (Recipe { dependency: Some(signed), ..trainer::pgpo() }, "shapers"),
+        (Recipe { loss: BuiltInLoss::ClippedSurrogate(weak), ..vppo() }, "loss.dual"),
     ] {
         let error = recipe.build().check().expect_err(term).to_string();
         assert!(error.contains(&format!("`{term}`")), "{error}");
