@@ -2,17 +2,34 @@
 
 use super::answer::Answer;
 use super::reader::Reader;
-use super::token::Token;
+use super::token::{Token, has_top_level};
 use crate::algebra::Expression;
 use crate::fuel::Failure;
 
 impl Reader {
     /// `A`, `(A)`, `A. 50`, `Option A`.
     pub(super) fn choice(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
-        const NAMES: [&str; 10] =
-            ["option", "choice", "answer", "letter", "选", "选项", "故选", "答案", "答案是", "答案为"];
+        const NAMES: [&str; 16] = [
+            "option",
+            "choice",
+            "answer",
+            "letter",
+            "figure",
+            "graph",
+            "diagram",
+            "picture",
+            "image",
+            "point",
+            "选",
+            "选项",
+            "故选",
+            "答案",
+            "答案是",
+            "答案为",
+        ];
         let is_named = NAMES.iter().any(|name| tokens[0].reads(name)) && tokens.len() > 1;
         let tokens = if is_named { &tokens[1..] } else { tokens };
+        let tokens = without_praise(tokens);
         let letter = |token: &Token| {
             let mut letters = token.word()?.chars();
             let letter = letters.next().filter(|letter| ('A'..='J').contains(&letter.to_ascii_uppercase()))?;
@@ -29,6 +46,18 @@ impl Reader {
             }
             [name] => (letter(name), &[][..], is_named),
             [name, noun] if noun.reads("选项") => (letter(name), &[][..], true),
+            [name, open, inner @ .., close]
+                if letter(name).is_some_and(|letter| letter.is_uppercase())
+                    && open.is('(')
+                    && open.spaced
+                    && close.is(')')
+                    && !inner.is_empty()
+                    && !has_top_level(inner, ",;()") =>
+            {
+                (letter(name), inner, true)
+            }
+            [open, name] if open.is('(') => (letter(name), &[][..], true),
+            [name, close] if close.is(']') => (letter(name), &[][..], true),
             _ => return Ok(None),
         };
         let Some(letter) = letter else { return Ok(None) };
@@ -54,5 +83,15 @@ impl Reader {
             _ => false,
         };
         Ok((!another).then(|| Answer::Choice { letter, says: Some(Box::new(says)) }))
+    }
+}
+
+/// `C` of `C is the correct answer`.
+fn without_praise(tokens: &[Token]) -> &[Token] {
+    const PRAISE: [&str; 7] = ["the", "correct", "right", "best", "answer", "option", "choice"];
+    let start = tokens.iter().position(|token| token.reads("is")).filter(|at| *at > 0 && at + 1 < tokens.len());
+    match start {
+        Some(at) if tokens[at + 1..].iter().all(|token| PRAISE.iter().any(|word| token.reads(word))) => &tokens[..at],
+        _ => tokens,
     }
 }

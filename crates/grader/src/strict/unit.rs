@@ -53,7 +53,7 @@ const UNITS: &[Row] = &[
     ("deg degree degrees °", "degree", 1, 1, 1),
     ("rad radian radians", "radian", 1, 1, 1),
     ("dollar dollars usd $", "dollar", 1, 1, 1),
-    ("cent cents", "dollar", 1, 1, 100),
+    ("cent cents ¢", "dollar", 1, 1, 100),
     ("euro euros €", "euro", 1, 1, 1),
     ("£", "sterling", 1, 1, 1),
     ("yuan yen rmb ¥ 元", "yuan", 1, 1, 1),
