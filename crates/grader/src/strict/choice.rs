@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::reader::Reader;
-use super::token::{Token, has_top_level};
+use super::token::{Kind, Token, has_top_level};
 use crate::algebra::Expression;
 use crate::fuel::Failure;
 
@@ -51,7 +51,7 @@ impl Reader {
                     && open.is('(')
                     && open.spaced
                     && close.is(')')
-                    && !inner.is_empty()
+                    && !matches!(inner, [] | [Token { kind: Kind::Word(_) | Kind::Symbol(_), .. }])
                     && !has_top_level(inner, ",;()") =>
             {
                 (letter(name), inner, true)
@@ -61,7 +61,8 @@ impl Reader {
             _ => return Ok(None),
         };
         let Some(letter) = letter else { return Ok(None) };
-        if letter.is_lowercase() && !is_marked {
+        let is_item = is_marked || (!rest.is_empty() && rest[0].spaced);
+        if letter.is_lowercase() && !is_item {
             return Ok(None);
         }
         let rest = match rest {
@@ -69,7 +70,13 @@ impl Reader {
             rest => rest,
         };
         let Some(first) = rest.first() else { return Ok(Some(Answer::Choice { letter, says: None })) };
-        let joins = first.is_any(",;+-*/^=<>≤≥≠∈∪!") || first.reads("and") || first.reads("or");
+        // Behind a mark of its own, or closely before a number, a minus is the sign of the number.
+        let has_mark = tokens[1].is_any(".:");
+        let is_signed = first.is('-')
+            && (has_mark || first.spaced)
+            && rest.get(1).is_some_and(|value| !value.spaced && value.word().is_none());
+        let begins = is_signed || (has_mark && first.is_any("<>≤≥≠"));
+        let joins = (first.is_any(",;+-*/^=<>≤≥≠∈∪!") && !begins) || first.reads("and") || first.reads("or");
         if joins || (letter.is_lowercase() && !first.spaced) {
             return Ok(None);
         }
@@ -79,7 +86,10 @@ impl Reader {
             Answer::List(items) | Answer::Either(items) => {
                 items.iter().any(|item| matches!(item, Answer::Choice { .. }))
             }
-            Answer::Quantity(quantity) => matches!(&quantity.value, Expression::Variable(_)),
+            Answer::Quantity(quantity) => match &quantity.value {
+                Expression::Variable(name) => !matches!(name.as_bytes(), [b'k'..=b'z']),
+                _ => false,
+            },
             _ => false,
         };
         Ok((!another).then(|| Answer::Choice { letter, says: Some(Box::new(says)) }))

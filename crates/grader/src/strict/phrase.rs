@@ -162,7 +162,8 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     {
         tokens = rest;
     }
-    const ABOUT: [&str; 8] = ["about", "approximately", "approx", "roughly", "around", "exactly", "is", "equals"];
+    const ABOUT: [&str; 9] =
+        ["only", "about", "approximately", "approx", "roughly", "around", "exactly", "is", "equals"];
     let is_value = |token: &Token| !matches!(token.kind, Kind::Word(_) | Kind::Symbol(_));
     if let [first, rest @ ..] = tokens
         && (first.reads("either") || first.reads("both"))
@@ -186,10 +187,7 @@ pub(super) fn without_remark(tokens: &[Token]) -> Option<Vec<Token>> {
     const REMARKS: [&str; 7] = ["approximately", "approx", "exact", "exactly", "rounded", "estimated", "total"];
     let open = tokens.iter().rposition(|token| token.is('(')).filter(|at| *at > 0 && tokens[*at].spaced)?;
     let (value, [_, inner @ .., _]) = tokens.split_at(open) else { return None };
-    if !matches!(value.last()?.kind, Kind::Number(_))
-        || !tokens.last()?.is(')')
-        || closing(tokens, open)? + 1 < tokens.len()
-    {
+    if !tokens.last()?.is(')') || closing(tokens, open)? + 1 < tokens.len() {
         return None;
     }
     if let [remark, rest @ ..] = inner
@@ -198,7 +196,9 @@ pub(super) fn without_remark(tokens: &[Token]) -> Option<Vec<Token>> {
     {
         return Some(value.to_vec());
     }
-    let is_unit = inner.first()?.word().is_some_and(|word| word.chars().count() > 1) && unit::read(inner).is_some();
+    let is_unit = matches!(value.last()?.kind, Kind::Number(_))
+        && inner.first()?.word().is_some_and(|word| word.chars().count() > 1)
+        && unit::read(inner).is_some();
     is_unit.then(|| [value, inner].concat())
 }
 

@@ -63,6 +63,7 @@ const UNITS: &[Row] = &[
     ("V volt volts", "volt", 1, 1, 1),
     ("A amp amps ampere amperes", "ampere", 1, 1, 1),
     ("Ω Omega ohm ohms", "ohm", 1, 1, 1),
+    ("C coulomb coulombs", "coulomb", 1, 1, 1),
     ("Hz hertz", "hertz", 1, 1, 1),
     ("Pa pascal pascals", "pascal", 1, 1, 1),
     ("K kelvin", "kelvin", 1, 1, 1),
@@ -145,7 +146,7 @@ impl Unit {
         self
     }
 
-    fn times(mut self, other: Self) -> Self {
+    pub(super) fn times(mut self, other: Self) -> Self {
         self.factor *= other.factor;
         for (name, power) in other.powers {
             *self.powers.entry(name).or_insert(0) += power;
@@ -174,7 +175,9 @@ pub(super) fn read(tokens: &[Token]) -> Option<Unit> {
     let mut divides = false;
     while at < tokens.len() {
         let token = &tokens[at];
-        let starts_over = at > 0 && (token.is_any("/*-.") || token.reads("per"));
+        // A quotient may start with its sign, as in `7 per hour`; `7/h` is rather one of variables.
+        let names_rate = tokens.get(1).and_then(Token::word).is_some_and(|word| word.chars().count() > 2);
+        let starts_over = (at > 0 && token.is_any("/*-.")) || token.reads("per") || (token.is('/') && names_rate);
         if starts_over {
             divides = token.is('/') || token.reads("per");
             at += 1;
@@ -241,6 +244,9 @@ fn power(tokens: &[Token]) -> (i32, usize) {
         }
         [caret, open, minus, power, close, ..] if caret.is('^') && open.is('{') && minus.is('-') && close.is('}') => {
             small(power).map(|power| (-power, 5))
+        }
+        [power, ..] if !power.spaced && small(power).is_some_and(|power| matches!(power, 2 | 3)) => {
+            small(power).map(|power| (power, 1))
         }
         [squared, ..] if squared.reads("squared") => Some((2, 1)),
         [cubed, ..] if cubed.reads("cubed") => Some((3, 1)),
