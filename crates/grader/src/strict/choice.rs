@@ -51,7 +51,8 @@ impl Reader {
                     && open.is('(')
                     && open.spaced
                     && close.is(')')
-                    && !matches!(inner, [] | [Token { kind: Kind::Word(_) | Kind::Symbol(_), .. }])
+                    && !inner.is_empty()
+                    && !inner.iter().any(is_variable)
                     && !has_top_level(inner, ",;()") =>
             {
                 (letter(name), inner, true)
@@ -94,6 +95,11 @@ impl Reader {
         };
         Ok((!another).then(|| Answer::Choice { letter, says: Some(Box::new(says)) }))
     }
+}
+
+/// Whether a token can name a variable, so that what stands in brackets may be a factor.
+fn is_variable(token: &Token) -> bool {
+    matches!(token.kind, Kind::Symbol(_)) || token.word().is_some_and(|word| word.chars().count() == 1)
 }
 
 /// `C` of `C is the correct answer`.

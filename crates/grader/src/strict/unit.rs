@@ -298,7 +298,7 @@ fn counted(tokens: &[Token]) -> Option<(usize, Unit)> {
             quarter quarters dozen dozens pair pairs squared cubed and or to of the if when for with pi sqrt sin cos tan log \
             tens hundred hundreds thousand thousands million millions billion billions trillion trillions hundredth hundredths \
             thousandth thousandths approximately about point each infinity negative positive below above under short ago fold \
-            factorial root roots power percentage permille mod modulo base degree remainder ";
+            factorial root roots power percentage permille mod modulo base degree remainder per ";
         const NOT_COUNTERS: &str = "万亿千百十半分多倍几点时月日号年";
         let is_counter = word.chars().all(|c| !c.is_ascii() && !NOT_COUNTERS.contains(c));
         let lower = word.to_lowercase();
