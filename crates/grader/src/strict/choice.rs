@@ -47,7 +47,7 @@ impl Reader {
             [name] => (letter(name), &[][..], is_named),
             [name, noun] if noun.reads("选项") => (letter(name), &[][..], true),
             [name, open, inner @ .., close]
-                if letter(name).is_some_and(|letter| letter.is_uppercase())
+                if letter(name).is_some_and(char::is_uppercase)
                     && open.is('(')
                     && open.spaced
                     && close.is(')')
