@@ -7,4 +7,4 @@ mod expression;
 
 pub(crate) use equal::{Scale, equal, order, proportional};
 pub(crate) use evaluate::exact_value;
-pub(crate) use expression::{Constant, Expression, Function};
+pub(crate) use expression::{Constant, Expression, Function, exact_root};

@@ -31,11 +31,11 @@
 //! | several options | the letters are the same, in any order |
 //! | tuples, vectors, points, `x=1, y=2` | element by element, in order; round brackets may be left out |
 //! | sets, lists, `x=1 or x=2`, `±3` | the elements are the same, in any order |
-//! | intervals, inequalities of one variable, unions, `ℝ∖{2}`, `x≠2` | they are the same part of the line |
+//! | intervals, inequalities of one variable, `\|x\|<2`, unions, `ℝ∖{2}`, `x≠2` | they are the same part of the line; an interval that holds infinity is none |
 //! | equations | one is a multiple of the other, or they give one name the same value: `2x=4` is `x=2` |
 //! | `y=2x+1`, `AB=5` against a bare value | that value is the right side |
 //! | matrices, systems | cell by cell, line by line |
-//! | ratios, times of day | `6:8` is `3:4`; `3:30 pm` is `15:30` |
+//! | ratios, times of day | `6:8` is `3:4`, and `3/4` too; `3:30 pm` is `15:30` |
 //! | words | they are the same but for case, articles, quotation marks, hyphens and the period at the end |
 //!
 //! How an answer is set does not matter: `$…$`, `\boxed{}`, `\text{}`, `\left`, `\dfrac`, spacing, Unicode signs, a lead such as "The

@@ -93,7 +93,9 @@ fn collapsed(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = text.strip_prefix("<answer>").and_then(|text| text.strip_suffix("</answer>")).unwrap_or(&text).trim();
     let bold = text.strip_prefix("**").and_then(|text| text.strip_suffix("**")).filter(|text| !text.contains('*'));
-    let mut text = bold.unwrap_or(text).trim();
+    // A bold lead, as in `**Answer:** 7`.
+    let lead = text.strip_prefix("**").and_then(|text| text.split_once("**")).map(|(lead, rest)| [lead, rest].concat());
+    let mut text = bold.or(lead.as_deref()).unwrap_or(text).trim();
     for (open, close) in [('*', '*'), ('_', '_'), ('\'', '\''), ('`', '`'), ('‘', '’'), ('“', '”')] {
         let inner = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
         text = inner.filter(|inner| !inner.contains([open, close])).unwrap_or(text);

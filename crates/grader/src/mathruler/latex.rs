@@ -133,15 +133,20 @@ impl Writer {
             "mathcal" | "mathscr" => shifted(&self.argument(depth + 1)?, 0x1d49c),
             "mathfrak" => shifted(&self.argument(depth + 1)?, 0x1d504),
             "mathsf" => shifted(&self.argument(depth + 1)?, 0x1d5a0),
+            "mathtt" => shifted(&self.argument(depth + 1)?, 0x1d670),
             "vec" => self.argument(depth + 1)? + "\u{20d7}",
             "hat" => self.argument(depth + 1)? + "\u{302}",
             "bar" => self.argument(depth + 1)? + "\u{305}",
             "tilde" => self.argument(depth + 1)? + "\u{303}",
             "dot" => self.argument(depth + 1)? + "\u{307}",
             "ddot" => self.argument(depth + 1)? + "\u{308}",
-            "color" => {
+            "color" | "mbox" | "texttt" | "textsf" | "textup" => {
                 self.argument(depth + 1)?;
                 String::new()
+            }
+            "textcolor" => {
+                self.argument(depth + 1)?;
+                self.argument(depth + 1)?
             }
             "begin" => return self.environment(depth),
             "left" | "right" => String::new(),

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::Pow;
+use num_traits::{Pow, ToPrimitive};
 
-use crate::algebra::{Constant, Expression, Function};
+use crate::algebra::{Constant, Expression, Function, exact_root};
 use crate::fuel::{DEEPEST_NEST, Failure, MOST_DIGITS};
 
 /// Whether the released code hands the difference of two texts to sympy at all: not with three letters, not with some powers.
@@ -138,6 +138,13 @@ fn number(text: &[char]) -> Result<(BigRational, usize), Failure> {
     Ok((value, at))
 }
 
+/// Whether a power of two numbers is rational.
+fn is_exact_power(base: &Expression, exponent: &Expression) -> bool {
+    let (Expression::Number(base), Expression::Number(exponent)) = (base, exponent) else { return false };
+    let degree = exponent.denom().to_u32();
+    exponent.is_integer() || degree.is_some_and(|degree| exact_root(base, degree).is_some())
+}
+
 struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
@@ -208,8 +215,8 @@ impl Parser<'_> {
             self.at += 1;
             let start = self.at;
             let exponent = self.signed()?;
-            // A power with a float in its exponent stays one that equals no other.
-            if self.has_float(start) && !base.variables().is_empty() {
+            // A power with a float in its exponent stays one that equals no other, or has 15 digits.
+            if self.has_float(start) && !is_exact_power(&base, &exponent) {
                 return Err(Failure::Unread);
             }
             base = base.raised_to(exponent);

@@ -1,6 +1,6 @@
 //! What stands in brackets around the whole: tuples, intervals, sets, matrices, systems.
 
-use super::answer::Answer;
+use super::answer::{Answer, Equation};
 use super::reader::Reader;
 use super::token::{Kind, Token, closing, has_top_level, split, top_level};
 use crate::fuel::{Failure, MOST_ELEMENTS};
@@ -36,7 +36,8 @@ impl Reader {
             return self.answer(inner).map(Some);
         }
         let has_commas = has_top_level(inner, ",;");
-        let is_set = *open == '⦃' && *close == '⦄' || *open == '{' && *close == '}' && has_commas;
+        let has_condition = has_top_level(inner, "|") && has_top_level(inner, "=<>≤≥≠");
+        let is_set = *open == '⦃' && *close == '⦄' || *open == '{' && *close == '}' && (has_commas || has_condition);
         if is_set && let Some(bar) = top_level(inner, |token| token.is_any("|:")).first() {
             let is_real = match &inner[..*bar] {
                 [name] => is_name(name),
@@ -47,6 +48,10 @@ impl Reader {
             };
             return match self.answer(&inner[bar + 1..])? {
                 region @ Answer::Region { .. } if is_real => Ok(Some(region)),
+                value if is_real && gives(&inner[0], &value) => Ok(Some(Answer::Set(vec![value]))),
+                Answer::Either(values) if is_real && values.iter().all(|value| gives(&inner[0], value)) => {
+                    Ok(Some(Answer::Set(values)))
+                }
                 _ => Err(Failure::Unread),
             };
         }
@@ -132,6 +137,12 @@ impl Reader {
         }
         self.answer(&read)
     }
+}
+
+/// Whether an answer says what the value of `name` is.
+fn gives(name: &Token, answer: &Answer) -> bool {
+    let Answer::Equation(Equation { label: Some(label), .. }) = answer else { return false };
+    matches!(&name.kind, Kind::Symbol(own) | Kind::Word(own) if own == label)
 }
 
 /// Whether a token can name a variable.

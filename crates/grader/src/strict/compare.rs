@@ -63,6 +63,7 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
         (Answer::List(list), other) | (other, Answer::List(list)) if options(list).is_some() => {
             Ok(options(list).is_some_and(|letters| run_of_options(other) == Some(letters)))
         }
+        (Answer::Set(a), Answer::Set(b)) if has_sets(a) != has_sets(b) => Ok(false),
         (Answer::Set(a) | Answer::Either(a), Answer::Set(b) | Answer::Either(b) | Answer::List(b))
         | (Answer::List(b), Answer::Set(a) | Answer::Either(a)) => {
             // Values of different names are no alternatives.
@@ -80,11 +81,7 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             if ends {
                 return in_order(&items.iter().collect::<Vec<_>>(), &others.iter().collect::<Vec<_>>(), fuel);
             }
-            // Infinite ends are open, however they are written.
-            match (line::interval(a), line::interval(b)) {
-                (Some(a), Some(b)) => line::same(&[a], &[b], fuel),
-                _ => Ok(false),
-            }
+            Ok(false)
         }
         (Answer::Region { intervals, .. }, other @ Answer::Bracketed { .. })
         | (other @ Answer::Bracketed { .. }, Answer::Region { intervals, .. }) => match line::interval(other) {
@@ -112,6 +109,17 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             let same_parts = || all_equal(parts.iter().zip(others), fuel);
             if *is_clock && *also { same_parts() } else { same_ratio(parts, others, fuel) }
         }
+        // `3/4` is how many times as much `3:4` says.
+        (Answer::Ratio { parts, is_clock: false }, Answer::Quantity(quantity))
+        | (Answer::Quantity(quantity), Answer::Ratio { parts, is_clock: false }) => {
+            match (&parts[..], &quantity.unit) {
+                ([part, whole], None) if !quantity.percent => {
+                    let is_broken = exact_value(&quantity.value, fuel).is_some_and(|value| !value.is_integer());
+                    Ok(is_broken && equal(&part.clone().over(whole.clone()), &quantity.value, fuel)?)
+                }
+                _ => Ok(false),
+            }
+        }
         (Answer::Matrix { is_determinant, rows }, Answer::Matrix { is_determinant: also, rows: others }) => {
             let same_shape = rows.len() == others.len() && rows.iter().zip(others).all(|(a, b)| a.len() == b.len());
             if is_determinant != also || !same_shape {
@@ -119,10 +127,10 @@ pub(super) fn same(a: &Answer, b: &Answer, fuel: &Fuel) -> Result<bool, Failure>
             }
             in_order(&rows.iter().flatten().collect::<Vec<_>>(), &others.iter().flatten().collect::<Vec<_>>(), fuel)
         }
-        // A vector may be written as a column.
+        // A vector may be written as a column or a row.
         (Answer::Matrix { is_determinant: false, rows }, Answer::Bracketed { open: '(', close: ')', items })
         | (Answer::Bracketed { open: '(', close: ')', items }, Answer::Matrix { is_determinant: false, rows })
-            if rows.iter().all(|row| row.len() == 1) =>
+            if rows.len() == 1 || rows.iter().all(|row| row.len() == 1) =>
         {
             in_order(&rows.iter().flatten().collect::<Vec<_>>(), &items.iter().collect::<Vec<_>>(), fuel)
         }
@@ -189,6 +197,11 @@ fn same_percent(percentage: &Quantity, plain: &Quantity, fuel: &Fuel) -> Result<
     let value = Expression::Product(vec![percentage.value.clone(), hundredth]);
     let is_large = exact_value(&plain.value, fuel).is_some_and(|value| value.abs() > BigRational::one());
     Ok(equal(&value, &plain.value, fuel)? || (is_large && equal(&percentage.value, &plain.value, fuel)?))
+}
+
+/// Whether some element is a set itself.
+fn has_sets(items: &[Answer]) -> bool {
+    items.iter().any(|item| matches!(item, Answer::Set(_)))
 }
 
 /// The letters of a list of options, sorted.

@@ -148,7 +148,7 @@ impl Lexer {
             self.push(Kind::Word(if c == '℃' { "C" } else { "F" }.to_owned()), prose);
             return Ok(1);
         }
-        const SIGNS: &str = "+-*/=<>≤≥≠≈±∓∞∪∩∈∖°%!|,;:()[]{}⟨⟩.?&'\"∠△∥⊥∼≅→∨∧∅∴£€¥_…⌊⌋⌈⌉#@";
+        const SIGNS: &str = "+-*/=<>≤≥≠≈±∓∞∪∩∈∖°%!|,;:()[]{}⟨⟩.?&'\"∠△∥⊥∼≅≡→∨∧∅∴£€¥¢_…⌊⌋⌈⌉#@";
         if !SIGNS.contains(c) {
             return Err(Failure::Unread);
         }
@@ -164,8 +164,8 @@ impl Lexer {
 
     /// A sign that is typed as several, and its length.
     fn compound(&self, text: &[char]) -> Option<(char, usize)> {
-        const COMPOUNDS: [(&str, char); 6] =
-            [("<=", '≤'), (">=", '≥'), ("==", '='), ("+/-", '±'), ("/=", '≠'), ("&&", '∧')];
+        const COMPOUNDS: [(&str, char); 7] =
+            [("...", '…'), ("<=", '≤'), (">=", '≥'), ("==", '='), ("+/-", '±'), ("/=", '≠'), ("&&", '∧')];
         // `1+-5` is a sum; only at the start is a plus before a minus both signs.
         let starts = self.tokens.last().is_none_or(|last| last.is('='));
         let both = starts.then_some(("+-", '±'));
@@ -222,8 +222,10 @@ impl Lexer {
             text.iter().copied().enumerate().filter(|(_, c)| *c != ' ').take(10).collect();
         let written: String = compact.iter().map(|(_, c)| c).collect();
         let follows_number = matches!(self.tokens.last(), Some(Token { kind: Kind::Number(_), .. }));
-        for degree in ["^{\\circ}", "^\\circ", "^{°}", "^°", "^{\\degree}", "^\\degree", "^{o}"] {
-            if written.starts_with(degree) && (follows_number || degree != "^{o}") {
+        for degree in ["^{\\circ}", "^\\circ", "^{°}", "^°", "^{\\degree}", "^\\degree", "^{o}", "^o"] {
+            let Some(rest) = written.strip_prefix(degree) else { continue };
+            let is_letter = matches!(degree, "^{o}" | "^o");
+            if !is_letter || (follows_number && !rest.starts_with(char::is_alphanumeric)) {
                 self.push(Kind::Sign('°'), prose);
                 return compact[degree.chars().count() - 1].0 + 1;
             }
@@ -251,7 +253,7 @@ impl Lexer {
             return Ok(length + used);
         } else if matches!(&*name, "frac" | "dfrac" | "tfrac" | "cfrac" | "nicefrac" | "sfrac") {
             self.push(Kind::Fraction, prose);
-        } else if name == "sqrt" {
+        } else if name == "sqrt" || name == "surd" {
             let digits = rest.iter().skip_while(|c| **c == ' ').take_while(|c| c.is_ascii_digit()).count();
             if digits > 1 {
                 return Err(Failure::Unread);
@@ -264,11 +266,30 @@ impl Lexer {
             let environment: String = inner.iter().filter(|c| **c != '*').collect();
             self.push(if name == "begin" { Kind::Begin(environment) } else { Kind::End(environment) }, prose);
             return Ok(length + used);
+        } else if name == "pmod" {
+            let (inner, used) = argument(rest).ok_or(Failure::Unread)?;
+            self.push(Kind::Sign('('), prose);
+            self.push(Kind::Word("mod".to_owned()), prose);
+            self.text(inner, prose, depth + 1)?;
+            self.push(Kind::Sign(')'), prose);
+            return Ok(length + used);
+        } else if matches!(&*name, "bmod" | "mod") {
+            self.push(Kind::Word("mod".to_owned()), prose);
+        } else if matches!(&*name, "triangle" | "angle") && rest.first() == Some(&'{') {
+            let (inner, used) = argument(rest).ok_or(Failure::Unread)?;
+            self.push(Kind::Sign(if name == "angle" { '∠' } else { '△' }), prose);
+            self.text(inner, prose, depth + 1)?;
+            return Ok(length + used);
         } else if name == "\\" {
             self.push(Kind::Sign('⏎'), prose);
         } else if symbol::is_accent(&name) {
             let (inner, used) = argument(rest).ok_or(Failure::Unread)?;
-            let over = format!("{name}({})", flat(inner));
+            let accent = match &*name {
+                "overrightarrow" => "vec",
+                "bar" => "overline",
+                name => name,
+            };
+            let over = format!("{accent}({})", flat(inner));
             return Ok(length + used + self.name(&over, &rest[used..], prose));
         } else if symbol::is_function(&name) {
             self.push(Kind::Word(name), prose);

@@ -23,12 +23,28 @@ pub(super) fn around(value: Expression) -> Vec<Interval> {
     vec![Interval { high: value.clone(), ..whole.clone() }, Interval { low: value, ..whole }]
 }
 
-/// `(a, b]` as an interval.
+/// `(a, b]` as an interval; infinity belongs to none.
 pub(super) fn interval(answer: &Answer) -> Option<Interval> {
     let Answer::Bracketed { open, close, items } = answer else { return None };
     let [low, high] = &items[..] else { return None };
     let (low, high) = (low.as_formula()?.clone(), high.as_formula()?.clone());
-    Some(Interval { low, is_low_open: *open == '(', high, is_high_open: *close == ')' })
+    let (is_low_open, is_high_open) = (*open == '(', *close == ')');
+    let is_sound = |end: &Expression, is_open: bool| is_open || end.infinite_sign().is_none();
+    (is_sound(&low, is_low_open) && is_sound(&high, is_high_open)).then_some(Interval {
+        low,
+        is_low_open,
+        high,
+        is_high_open,
+    })
+}
+
+/// An answer that can only be an interval, by its brackets or an infinite end.
+pub(super) fn evident_interval(answer: &Answer) -> Option<Part> {
+    let found = interval(answer)?;
+    let is_evident = found.is_low_open != found.is_high_open
+        || found.low.infinite_sign().is_some()
+        || found.high.infinite_sign().is_some();
+    is_evident.then(|| (None, vec![found]))
 }
 
 /// An answer as a part of the line: an interval, several, or single numbers in braces.

@@ -96,6 +96,8 @@ fn separator_at(text: &[char], grouping: Grouping, may_group: bool) -> Option<(S
         ("\\,", Separator::Thin),
         ("\\!", Separator::Thin),
         ("\\ ", Separator::Thin),
+        ("\\;", Separator::Thin),
+        ("\\:", Separator::Thin),
     ] {
         if starts(text, writing) {
             return Some((separator, writing.len()));
@@ -108,13 +110,21 @@ fn separator_at(text: &[char], grouping: Grouping, may_group: bool) -> Option<(S
     }
 }
 
-/// The digits that repeat without end, as `\overline{3}`, `\dot{3}` or three equal places before an ellipsis.
+/// The digits that repeat without end, as `\overline{3}`, `\dot{3}`, `\dot{2}\dot{7}` or digits written again before an ellipsis.
 fn repetition(text: &[char], places: &str) -> (String, usize) {
     for bar in ["\\overline{", "\\bar{", "\\dot{"] {
         if starts(text, bar) {
             let digits = run(&text[bar.len()..]);
             if text.get(bar.len() + digits.len()) == Some(&'}') && !digits.is_empty() {
                 let length = bar.len() + digits.len() + 1;
+                // Two dots stand over the first and the last digit.
+                if bar == "\\dot{"
+                    && let Some(rest) = text.get(length..).map(|rest| repetition(rest, ""))
+                    && !rest.0.is_empty()
+                    && starts(&text[length..], "\\dot{")
+                {
+                    return (digits + &rest.0, length + rest.1);
+                }
                 return (digits, length);
             }
         }
@@ -129,14 +139,22 @@ fn repetition(text: &[char], places: &str) -> (String, usize) {
     }
     for dots in ["...", "…", "\\ldots", "\\dots", "\\cdots"] {
         if starts(text, dots) {
-            let last = places.chars().next_back();
-            let is_cycle = places.len() >= 3 && places.chars().rev().take(3).all(|digit| Some(digit) == last);
-            let digits = last.filter(|_| is_cycle).map(String::from).unwrap_or_default();
+            let digits = cycle(places);
             let length = if digits.is_empty() { 0 } else { dots.chars().count() };
             return (digits, length);
         }
     }
     (String::new(), 0)
+}
+
+/// The digits that have been written again and again at the end: one at least three times, more at least twice.
+fn cycle(places: &str) -> String {
+    let last = |length: usize| places.len().checked_sub(length).and_then(|at| places.get(at..));
+    let repeats = |length: &usize| {
+        let times = if *length == 1 { 3 } else { 2 };
+        last(*length).zip(last(length * times)).is_some_and(|(once, all)| once.repeat(times) == all)
+    };
+    (1..=6).find(repeats).and_then(last).unwrap_or_default().to_owned()
 }
 
 /// The exponent in `e5` or `E-3`, and its length.

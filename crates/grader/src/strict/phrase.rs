@@ -3,8 +3,8 @@
 use num_bigint::BigInt;
 use num_rational::BigRational;
 
-use super::formula;
 use super::token::{Kind, Token, closing};
+use super::{formula, unit};
 
 const SMALL: [&str; 20] = [
     "zero",
@@ -162,15 +162,44 @@ pub(super) fn without_lead(mut tokens: &[Token]) -> &[Token] {
     {
         tokens = rest;
     }
-    const ABOUT: [&str; 8] = ["about", "approximately", "approx", "roughly", "around", "exactly", "is", "equals"];
+    const ABOUT: [&str; 9] =
+        ["only", "about", "approximately", "approx", "roughly", "around", "exactly", "is", "equals"];
     let is_value = |token: &Token| !matches!(token.kind, Kind::Word(_) | Kind::Symbol(_));
+    if let [first, rest @ ..] = tokens
+        && (first.reads("either") || first.reads("both"))
+        && rest.iter().any(|token| token.reads(if first.reads("either") { "or" } else { "and" }))
+        && rest.first().is_some_and(is_value)
+    {
+        tokens = rest;
+    }
     loop {
         match tokens {
-            [first, rest @ ..] if first.is_any("≈=:∼∴≅") => tokens = rest,
+            [first, rest @ ..] if first.is_any("≈=:∴→") => tokens = rest,
+            [first, rest @ ..] if first.is_any("∼≅") && rest.first().is_some_and(is_value) => tokens = rest,
             [first, rest @ ..] if reads(first, &ABOUT) && rest.first().is_some_and(is_value) => tokens = rest,
             _ => return tokens,
         }
     }
+}
+
+/// The answer without a remark in brackets behind it, as in `2.45 (approx.)`, or with its unit out of them, as in `12 (cm)`.
+pub(super) fn without_remark(tokens: &[Token]) -> Option<Vec<Token>> {
+    const REMARKS: [&str; 7] = ["approximately", "approx", "exact", "exactly", "rounded", "estimated", "total"];
+    let open = tokens.iter().rposition(|token| token.is('(')).filter(|at| *at > 0 && tokens[*at].spaced)?;
+    let (value, [_, inner @ .., _]) = tokens.split_at(open) else { return None };
+    if !tokens.last()?.is(')') || closing(tokens, open)? + 1 < tokens.len() {
+        return None;
+    }
+    if let [remark, rest @ ..] = inner
+        && REMARKS.iter().any(|word| remark.reads(word))
+        && rest.iter().all(|token| token.is('.'))
+    {
+        return Some(value.to_vec());
+    }
+    let is_unit = matches!(value.last()?.kind, Kind::Number(_))
+        && inner.first()?.word().is_some_and(|word| word.chars().count() > 1)
+        && unit::read(inner).is_some();
+    is_unit.then(|| [value, inner].concat())
 }
 
 /// Whether a word is the end of an ordinal number, as in `3rd`.

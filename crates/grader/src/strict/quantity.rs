@@ -60,8 +60,14 @@ pub(super) fn quantity(tokens: &[Token]) -> Result<Quantity, Failure> {
     if let Some(at) = price {
         let mut rest = tokens.to_vec();
         let sign = rest.remove(at);
-        let value = formula::read(&rest)?;
-        return Ok(Quantity { unit: unit::read(&[sign]), ..plain(value) });
+        let currency = unit::read(&[sign]);
+        if let Some((at, rate)) = unit::at_end(&rest)
+            && rest[at].is('/') | rest[at].reads("per")
+        {
+            let unit = currency.map(|currency| currency.times(rate));
+            return Ok(Quantity { unit, ..plain(formula::read(&rest[..at])?) });
+        }
+        return Ok(Quantity { unit: currency, ..plain(formula::read(&rest)?) });
     }
     let has_function = tokens.iter().any(|token| token.word().is_some_and(symbol::is_function));
     let is_degree_at =

@@ -69,6 +69,9 @@ impl Reader {
         {
             return self.structure(&tokens[..1]);
         }
+        if let Some(plain) = phrase::without_remark(tokens) {
+            return self.answer(&plain);
+        }
         if let Some(clock) = Clock::read(tokens) {
             return Ok(Answer::Clock(clock));
         }
@@ -127,6 +130,11 @@ impl Reader {
         if let [only] = parts[..] {
             return if has_top_level(tokens, ",;") { Err(Failure::Unread) } else { self.answer(only).map(Some) };
         }
+        // `p ∧ q` is one statement; `x = 1 ∨ x = 2` are two.
+        let is_stated = |part: &&[Token]| part.iter().any(|token| token.is_any("=<>≤≥≠∈"));
+        if has_top_level(tokens, "∧∨") && !parts.iter().all(is_stated) {
+            return Err(Failure::Unread);
+        }
         let has_or = !top_level(tokens, is_or).is_empty();
         let mut items = Vec::new();
         let mut is_either = has_or;
@@ -143,6 +151,15 @@ impl Reader {
             }
         }
         let has_comma = has_top_level(tokens, ",;");
+        // `(-∞, 1) or (2, ∞)`, and with a comma or an "and" if they do not overlap.
+        let intervals: Option<Vec<line::Part>> = items.iter().map(line::evident_interval).collect();
+        if let Some(intervals) = intervals
+            && items.len() > 1
+            && (has_or || line::meet(&intervals, &self.fuel).is_none())
+            && let Some(region) = line::union(&intervals)
+        {
+            return Ok(Some(region));
+        }
         let parts: Option<Vec<line::Part>> = items.iter().map(line::part).collect();
         if let Some(parts) = parts
             && items.iter().any(|item| matches!(item, Answer::Region { .. }))
@@ -180,10 +197,15 @@ impl Reader {
     /// Sets with `∪`, `∩` or `∖` between them.
     fn sets(&mut self, tokens: &[Token]) -> Result<Option<Answer>, Failure> {
         let is_reals = matches!(&tokens[0].kind, Kind::Symbol(name) if name == "mathbb(R)");
-        let is_minus = |at: usize| tokens[at].is('∖') || (is_reals && at == 1 && tokens[at].is('-'));
+        let is_minus =
+            |at: usize| tokens[at].is('∖') || tokens[at].reads("except") || (is_reals && at == 1 && tokens[at].is('-'));
         let Some(sign) = ["∪", "∩"].into_iter().find(|sign| has_top_level(tokens, sign)) else {
             let Some(at) = (1..tokens.len()).find(|at| is_minus(*at)) else { return Ok(None) };
             let (part, hole) = (self.answer(&tokens[..at])?, self.answer(&tokens[at + 1..])?);
+            let hole = match hole {
+                value @ Answer::Quantity(_) if tokens[at].reads("except") => Answer::Set(vec![value]),
+                hole => hole,
+            };
             let rest = line::part(&part)
                 .zip(line::part(&hole))
                 .and_then(|(part, hole)| line::without(part, &hole, &self.fuel));

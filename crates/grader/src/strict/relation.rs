@@ -4,11 +4,11 @@ use num_traits::{Signed, Zero};
 
 use super::answer::{Answer, Equation, Interval};
 use super::formula;
-use super::line::around;
+use super::line::{Part, around, everything, meet, union};
 use super::reader::Reader;
 use super::symbol;
 use super::token::{Kind, Token, closing, split, top_level};
-use crate::algebra::{Constant, Expression, equal, exact_value};
+use crate::algebra::{Constant, Expression, Function, equal, exact_value};
 use crate::fuel::{Failure, Fuel};
 
 /// Signs that relate two sides.
@@ -34,6 +34,9 @@ pub(super) fn read(reader: &mut Reader, tokens: &[Token]) -> Option<Result<Answe
     let signs: Vec<char> = places.iter().map(|at| sign(&tokens[*at])).collect();
     let mut sides = split(tokens, is_relation);
     if sides.iter().any(|side| side.is_empty()) {
+        return Some(Err(Failure::Unread));
+    }
+    if tokens[places[0]].word().is_some() && rejects(sides[0], sides[1]) {
         return Some(Err(Failure::Unread));
     }
     if let Some(at) = signs.iter().position(|sign| *sign == '≈') {
@@ -66,6 +69,16 @@ pub(super) fn read(reader: &mut Reader, tokens: &[Token]) -> Option<Result<Answe
         }
         _ => Err(Failure::Unread),
     })
+}
+
+/// Whether `5 is …` says more of a value than whose it is: `5 is wrong`.
+fn rejects(value: &[Token], said: &[Token]) -> bool {
+    const PLAIN: [&str; 5] = ["the", "our", "my", "correct", "right"];
+    const AGAINST: [&str; 5] = ["wrong", "incorrect", "not", "invalid", "false"];
+    let reads = |token: &Token, words: &[&str]| words.iter().any(|word| token.reads(word));
+    let is_value = formula::read(value).is_ok_and(|value| value.variables().is_empty());
+    let is_plain = said[0].word().is_none_or(|word| word.chars().count() == 1) || reads(&said[0], &PLAIN);
+    is_value && (!is_plain || said.iter().any(|token| reads(token, &AGAINST)))
 }
 
 fn equation(reader: &mut Reader, sides: &[&[Token]]) -> Result<Answer, Failure> {
@@ -178,13 +191,53 @@ fn inequality(sides: &[&[Token]], signs: &[char], fuel: &Fuel) -> Result<Answer,
                     region(&name, root, is_open(0), infinity, true)
                 });
             }
-            Ok(Answer::Inequality { difference, is_strict: is_open(0) })
+            if difference.variables().is_empty() {
+                return Err(Failure::Unread);
+            }
+            let around_zero = within(small, large, is_open(0), fuel).or_else(|| beyond(small, large, is_open(0), fuel));
+            Ok(around_zero.unwrap_or(Answer::Inequality { difference, is_strict: is_open(0) }))
         }
         [low, Expression::Variable(name), high] if low.variables().is_empty() && high.variables().is_empty() => {
             Ok(region(name, low.clone(), is_open(0), high.clone(), is_open(1)))
         }
         _ => Err(Failure::Unread),
     }
+}
+
+/// Where a linear formula is below zero, or not above it.
+fn below_zero(formula: &Expression, is_open: bool, fuel: &Fuel) -> Option<Part> {
+    let (name, root, rises) = linear(formula, fuel)?;
+    let Interval { low, high, .. } = everything();
+    let interval = if rises {
+        Interval { low, is_low_open: true, high: root, is_high_open: is_open }
+    } else {
+        Interval { low: root, is_low_open: is_open, high, is_high_open: true }
+    };
+    Some((Some(name), vec![interval]))
+}
+
+/// The formula between bars.
+fn inside_bars(formula: &Expression) -> Option<&Expression> {
+    match formula {
+        Expression::Call(Function::Absolute, arguments) => arguments.first(),
+        _ => None,
+    }
+}
+
+/// `|x - 1| < 2`.
+fn within(small: &Expression, large: &Expression, is_open: bool, fuel: &Fuel) -> Option<Answer> {
+    let inner = inside_bars(small)?;
+    let under = below_zero(&inner.clone().minus(large.clone()), is_open, fuel)?;
+    let over = below_zero(&inner.clone().negated().minus(large.clone()), is_open, fuel)?;
+    meet(&[under, over], fuel)
+}
+
+/// `|x - 1| > 2`.
+fn beyond(small: &Expression, large: &Expression, is_open: bool, fuel: &Fuel) -> Option<Answer> {
+    let inner = inside_bars(large)?;
+    let over = below_zero(&small.clone().minus(inner.clone()), is_open, fuel)?;
+    let under = below_zero(&small.clone().minus(inner.clone().negated()), is_open, fuel)?;
+    union(&[under, over])
 }
 
 /// The only variable of a linear formula with rational coefficients, where it is zero, and whether it rises.

@@ -28,6 +28,24 @@ fn sign(before: Option<&Token>, rest: &[Token]) -> Option<(Kind, usize)> {
         {
             Some((Kind::Sign('*'), 1))
         }
+        [is, comparison, than, or, equal, to, ..]
+            if is.reads("is") && than.reads("than") && or.reads("or") && equal.reads("equal") && to.reads("to") =>
+        {
+            let sign = compared(comparison)?;
+            Some((Kind::Sign(if sign == '>' { '≥' } else { '≤' }), 6))
+        }
+        [is, comparison, than, ..] if is.reads("is") && than.reads("than") => {
+            Some((Kind::Sign(compared(comparison)?), 3))
+        }
+        [is, at, bound, ..] if is.reads("is") && at.reads("at") && (bound.reads("least") || bound.reads("most")) => {
+            Some((Kind::Sign(if bound.reads("least") { '≥' } else { '≤' }), 3))
+        }
+        [figure, name, ..]
+            if (figure.reads("triangle") || figure.reads("angle"))
+                && name.word().is_some_and(|name| name.len() == 3 && name.chars().all(char::is_uppercase)) =>
+        {
+            Some((Kind::Sign(if figure.reads("angle") { '∠' } else { '△' }), 1))
+        }
         [minus, value, ..]
             if (minus.reads("minus") || (minus.reads("negative") && (before.is_none() || follows("=(,[⦃"))))
                 && (is_number(value) || matches!(value.kind, Kind::Fraction | Kind::Root)) =>
@@ -36,6 +54,12 @@ fn sign(before: Option<&Token>, rest: &[Token]) -> Option<(Kind, usize)> {
         }
         _ => None,
     }
+}
+
+/// The sign of `greater` or `less`.
+fn compared(word: &Token) -> Option<char> {
+    let reads = |words: [&str; 3]| words.iter().any(|own| word.reads(own));
+    if reads(["greater", "more", "larger"]) { Some('>') } else { reads(["less", "fewer", "smaller"]).then_some('<') }
 }
 
 /// Angle brackets for a less and a greater around a list.

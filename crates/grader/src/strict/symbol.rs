@@ -51,6 +51,7 @@ pub(super) fn sign_of_command(name: &str) -> Option<char> {
         "_" => '_',
         "over" => '⁄',
         "therefore" => '∴',
+        "equiv" => '≡',
         _ => return None,
     })
 }
@@ -67,14 +68,14 @@ pub(super) fn is_letter_command(name: &str) -> bool {
 pub(super) fn is_setting(name: &str) -> bool {
     const SETTINGS: &str = " left right middle big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle \
         textstyle scriptstyle limits nolimits rm bf it sf mathstrut boxed fbox mathbf boldsymbol bm mathit mathsf mathtt tt ( ) [ ] \
-        nobreak large Large underline ";
+        nobreak large Large underline bold ";
     SETTINGS.contains(&format!(" {name} "))
 }
 
 /// Commands that make a blank.
 pub(super) fn is_blank(name: &str) -> bool {
     matches!(name, "," | ";" | ":" | "!" | " " | ">" | "quad" | "qquad" | "enspace" | "thinspace" | "space" | "newline")
-        || matches!(name, "blacksquare" | "qed" | "hfill")
+        || matches!(name, "blacksquare" | "square" | "Box" | "checkmark" | "qed" | "hfill")
 }
 
 /// Commands around words.

@@ -84,7 +84,7 @@ pub(super) fn same(a: &[Token], b: &[Token]) -> bool {
 pub(super) fn trimmed(mut tokens: &[Token]) -> &[Token] {
     for _ in 0..DEEPEST_NEST {
         match tokens {
-            [rest @ .., last] if last.is_any(".,;⏎") => tokens = rest,
+            [rest @ .., last] if last.is_any(".,;:⏎") => tokens = rest,
             [first, inner @ .., last] if first.is('"') && last.is('"') && !inner.iter().any(|token| token.is('"')) => {
                 tokens = inner;
             }

@@ -53,7 +53,7 @@ const UNITS: &[Row] = &[
     ("deg degree degrees °", "degree", 1, 1, 1),
     ("rad radian radians", "radian", 1, 1, 1),
     ("dollar dollars usd $", "dollar", 1, 1, 1),
-    ("cent cents", "dollar", 1, 1, 100),
+    ("cent cents ¢", "dollar", 1, 1, 100),
     ("euro euros €", "euro", 1, 1, 1),
     ("£", "sterling", 1, 1, 1),
     ("yuan yen rmb ¥ 元", "yuan", 1, 1, 1),
@@ -63,6 +63,7 @@ const UNITS: &[Row] = &[
     ("V volt volts", "volt", 1, 1, 1),
     ("A amp amps ampere amperes", "ampere", 1, 1, 1),
     ("Ω Omega ohm ohms", "ohm", 1, 1, 1),
+    ("C coulomb coulombs", "coulomb", 1, 1, 1),
     ("Hz hertz", "hertz", 1, 1, 1),
     ("Pa pascal pascals", "pascal", 1, 1, 1),
     ("K kelvin", "kelvin", 1, 1, 1),
@@ -145,7 +146,7 @@ impl Unit {
         self
     }
 
-    fn times(mut self, other: Self) -> Self {
+    pub(super) fn times(mut self, other: Self) -> Self {
         self.factor *= other.factor;
         for (name, power) in other.powers {
             *self.powers.entry(name).or_insert(0) += power;
@@ -174,7 +175,9 @@ pub(super) fn read(tokens: &[Token]) -> Option<Unit> {
     let mut divides = false;
     while at < tokens.len() {
         let token = &tokens[at];
-        let starts_over = at > 0 && (token.is_any("/*-.") || token.reads("per"));
+        // A quotient may start with its sign, as in `7 per hour`; `7/h` is rather one of variables.
+        let names_rate = tokens.get(1).and_then(Token::word).is_some_and(|word| word.chars().count() > 2);
+        let starts_over = (at > 0 && token.is_any("/*-.")) || token.reads("per") || (token.is('/') && names_rate);
         if starts_over {
             divides = token.is('/') || token.reads("per");
             at += 1;
@@ -242,6 +245,9 @@ fn power(tokens: &[Token]) -> (i32, usize) {
         [caret, open, minus, power, close, ..] if caret.is('^') && open.is('{') && minus.is('-') && close.is('}') => {
             small(power).map(|power| (-power, 5))
         }
+        [power, ..] if !power.spaced && small(power).is_some_and(|power| matches!(power, 2 | 3)) => {
+            small(power).map(|power| (power, 1))
+        }
         [squared, ..] if squared.reads("squared") => Some((2, 1)),
         [cubed, ..] if cubed.reads("cubed") => Some((3, 1)),
         _ => None,
@@ -292,7 +298,7 @@ fn counted(tokens: &[Token]) -> Option<(usize, Unit)> {
             quarter quarters dozen dozens pair pairs squared cubed and or to of the if when for with pi sqrt sin cos tan log \
             tens hundred hundreds thousand thousands million millions billion billions trillion trillions hundredth hundredths \
             thousandth thousandths approximately about point each infinity negative positive below above under short ago fold \
-            factorial root roots power percentage permille mod modulo base degree remainder ";
+            factorial root roots power percentage permille mod modulo base degree remainder per ";
         const NOT_COUNTERS: &str = "万亿千百十半分多倍几点时月日号年";
         let is_counter = word.chars().all(|c| !c.is_ascii() && !NOT_COUNTERS.contains(c));
         let lower = word.to_lowercase();
