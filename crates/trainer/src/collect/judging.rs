@@ -1,7 +1,7 @@
 //! From sampled tokens to judged texts.
 
 use burn::tensor::Tensor;
-use reward::{Answer, Part, Ungraded, Verdict};
+use reward::{Answer, Part, Reward, Ungraded, Verdict};
 use rollout::{Completion, Finish};
 
 use super::{Group, Source};
@@ -70,17 +70,10 @@ impl Source<'_> {
                 )
             })
             .collect();
-        let outcomes = self.reward.judge(&answers);
-        warn_of_ungraded(&outcomes);
-        let mut outcomes = outcomes.into_iter();
+        let mut outcomes = outcomes(self.reward, &answers).into_iter();
         let mut judged = |(completion, text): (&Completion, String)| {
-            let verdict = if is_judged(completion) {
-                // A reward that answers too little has left the rest ungraded.
-                let outcome = outcomes.next().map(|outcome| outcome.map_err(|ungraded| ungraded.to_string()));
-                outcome.unwrap_or_else(|| Err("the reward gave fewer verdicts than it was asked for".to_owned()))
-            } else {
-                Ok(Verdict::default())
-            };
+            let verdict =
+                if is_judged(completion) { outcomes.next().unwrap_or_else(too_few) } else { Ok(Verdict::default()) };
             let penalty = rollout.overlong_penalty.map(|penalty| penalty.penalty(completion.tokens.len()));
             Judged { text, verdict: verdict.map(|verdict| with_penalty(verdict, penalty)) }
         };
@@ -89,8 +82,21 @@ impl Source<'_> {
     }
 }
 
+/// The verdict on each answer, or why it has none.
+pub(crate) fn outcomes(reward: &dyn Reward, answers: &[Answer<'_>]) -> Vec<Result<Verdict, String>> {
+    let outcomes = reward.judge(answers);
+    warn_of_ungraded(&outcomes);
+    let given = outcomes.into_iter().map(|outcome| outcome.map_err(|ungraded| ungraded.to_string()));
+    // A reward that answers too little has left the rest ungraded.
+    given.chain(std::iter::repeat_with(too_few)).take(answers.len()).collect()
+}
+
+fn too_few() -> Result<Verdict, String> {
+    Err("the reward gave fewer verdicts than it was asked for".to_owned())
+}
+
 /// Takes what a long response loses off its reward and notes it as a part of its own.
-fn with_penalty(mut verdict: Verdict, penalty: Option<f32>) -> Verdict {
+pub(crate) fn with_penalty(mut verdict: Verdict, penalty: Option<f32>) -> Verdict {
     if let Some(value) = penalty {
         verdict.overall += value;
         verdict.parts.push(Part { name: "overlong-penalty".to_owned(), value });

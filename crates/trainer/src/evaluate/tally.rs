@@ -60,6 +60,11 @@ impl Tally {
         self.outcomes.len() + self.skipped.len()
     }
 
+    /// All responses.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.outcomes.iter().flat_map(|outcome| &outcome.attempts)
+    }
+
     /// Counts records in; those of one problem follow each other and come in one call.
     pub fn add(&mut self, records: &[Record]) {
         for record in records {

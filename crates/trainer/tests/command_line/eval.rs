@@ -101,6 +101,45 @@ fn problems_are_answered_and_kept() {
     assert!(std::fs::read(output.join("responses.jsonl")).expect("responses") == before, "what is kept stays as it is");
 }
 
+/// What a reward of the user's left ungraded is judged when the evaluation is taken up again, finished or not, and nothing is
+/// answered anew: file and figures come out as if the reward had never failed.
+#[test]
+fn ungraded_responses_are_judged_again() {
+    let given = Given::new();
+    let judge = given.path("judge.sh");
+    let alive = r#"while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"score\":1}"; done"#;
+    let part = format!(
+        "reward={{ parts = [{{ kind = 'subprocess', name = 'mine', command = ['sh', '{}'], limits = {{ retries = 0 }} }}] }}",
+        judge.display()
+    );
+    let eval = |name: &str, script: &str| {
+        std::fs::write(&judge, script).expect("a writable folder");
+        let folder = given.path(name).display().to_string();
+        given.eval(&["--output", &folder, "rollout.judge_truncated=true", &part])
+    };
+    let read = |name: &str, file: &str| std::fs::read_to_string(given.path(name).join(file)).expect("a kept file");
+    eval("healthy", alive).output();
+    let dead = eval("dead", "exit 1");
+    assert!(!dead.success, "{dead:?}");
+    assert!(read("dead", "responses.jsonl").contains("\"ungraded\""));
+    // With the last block gone besides, which is answered then.
+    let first: String = read("dead", "responses.jsonl").lines().take(64).map(|line| format!("{line}\n")).collect();
+    std::fs::create_dir(given.path("half")).expect("a writable folder");
+    std::fs::write(given.path("half/responses.jsonl"), first).expect("a writable folder");
+    std::fs::write(given.path("half/protocol.json"), read("dead", "protocol.json")).expect("a writable folder");
+    for name in ["dead", "half"] {
+        let again = eval(name, alive);
+        assert!(again.errors.contains("judged again"), "{again:?}");
+        again.output();
+        for file in ["responses.jsonl", "summary.json"] {
+            assert!(read(name, file) == read("healthy", file), "{name}/{file}");
+        }
+        let settled = eval(name, "exit 1");
+        assert!(!settled.errors.contains("judged again"), "nothing is left to judge: {settled:?}");
+        settled.output();
+    }
+}
+
 /// The likeliest tokens do not depend on the seed; they take one response. The first problems have the same responses whether
 /// or not others follow.
 #[test]
