@@ -11,6 +11,8 @@ use crate::prepare::Task;
 /// A response as text.
 pub(crate) struct Judged {
     pub(crate) text: String,
+    /// Whether the reward was asked; a response that was cut may count as wrong unasked.
+    pub(crate) asked: bool,
     /// Its verdict, or why it has none.
     pub(crate) verdict: Result<Verdict, String>,
 }
@@ -26,11 +28,19 @@ impl Answered {
     /// The group of the responses that have a verdict.
     pub(super) fn graded(self) -> Group {
         let Self { task, features, responses } = self;
-        let mut group =
-            Group { task, features, completions: Vec::new(), texts: Vec::new(), verdicts: Vec::new(), ungraded: 0 };
-        for (completion, Judged { text, verdict }) in responses {
+        let mut group = Group {
+            task,
+            features,
+            completions: Vec::new(),
+            texts: Vec::new(),
+            verdicts: Vec::new(),
+            asked: 0,
+            ungraded: 0,
+        };
+        for (completion, Judged { text, asked, verdict }) in responses {
             match verdict {
                 Ok(verdict) => {
+                    group.asked += usize::from(asked);
                     group.completions.push(completion);
                     group.texts.push(text);
                     group.verdicts.push(verdict);
@@ -75,7 +85,11 @@ impl Source<'_> {
             let verdict =
                 if is_judged(completion) { outcomes.next().unwrap_or_else(too_few) } else { Ok(Verdict::default()) };
             let penalty = rollout.overlong_penalty.map(|penalty| penalty.penalty(completion.tokens.len()));
-            Judged { text, verdict: verdict.map(|verdict| with_penalty(verdict, penalty)) }
+            Judged {
+                text,
+                asked: is_judged(completion),
+                verdict: verdict.map(|verdict| with_penalty(verdict, penalty)),
+            }
         };
         let groups = completions.iter().zip(texts);
         Ok(groups.map(|(group, texts)| group.iter().zip(texts).map(&mut judged).collect()).collect())

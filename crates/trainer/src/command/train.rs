@@ -114,7 +114,8 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     let (before, after) = (&before, &after);
     let error = |evaluation: &Evaluation| evaluation.overall.standard_error.unwrap_or_default();
     let error = error(before).hypot(error(after));
-    let gain = after.overall.accuracy - before.overall.accuracy;
+    let accuracy = |evaluation: &Evaluation| evaluation.overall.accuracy.unwrap_or_default();
+    let gain = accuracy(after) - accuracy(before);
     print(&format!("held-out accuracy after the warm-up:      {before}"))?;
     print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;
     print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)))?;

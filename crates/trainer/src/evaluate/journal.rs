@@ -271,6 +271,7 @@ mod tests {
                     response: "a\nb".to_owned(),
                     tokens: 3 + sample,
                     truncated: sample == 1,
+                    unasked: false,
                     verdict: (problem != 5).then(|| Verdict { overall: accuracy, accuracy, ..Verdict::default() }),
                     ungraded: (problem == 5).then(|| "no reply".to_owned()),
                 })

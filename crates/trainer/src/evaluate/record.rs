@@ -43,6 +43,9 @@ pub struct Response {
     pub tokens: usize,
     /// Whether it was cut at the length limit.
     pub truncated: bool,
+    /// Whether it was cut and counts as wrong without the reward being asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
     /// What it earned; absent if it could not be judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -97,6 +100,7 @@ pub(super) fn records(number: usize, problem: Problem, answered: Answered) -> im
             response: judged.text,
             tokens: completion.tokens.len(),
             truncated: completion.finish == Finish::Length,
+            unasked: !judged.asked,
             verdict,
             ungraded,
         })
@@ -111,7 +115,7 @@ pub(super) fn judge_again(records: &mut [Record], reward: &dyn Reward, rollout: 
     for record in records {
         if let Record::Response(response) = record
             && open.contains(&response.problem)
-            && (rollout.judge_truncated || !response.truncated)
+            && !response.unasked
         {
             let truth = Truth { answer: response.gold.clone() };
             asked.push((response, truth));

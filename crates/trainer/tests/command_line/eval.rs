@@ -120,7 +120,13 @@ fn ungraded_responses_are_judged_again() {
     let read = |name: &str, file: &str| std::fs::read_to_string(given.path(name).join(file)).expect("a kept file");
     eval("healthy", alive).output();
     let dead = eval("dead", "exit 1");
-    assert!(!dead.success, "{dead:?}");
+    dead.fails_with("the same command judges them again");
+    assert!(!dead.output.contains('%'), "no figures: {dead:?}");
+    let figures: Value = serde_json::from_str(&read("dead", "summary.json")).expect("JSON");
+    assert_eq!(figures["evaluation"]["overall"]["accuracy"], Value::Null);
+    let nothing = given.eval(&["--limit", "0"]);
+    nothing.fails_with("there is no problem to answer");
+    assert_eq!(nothing.output, "");
     assert!(read("dead", "responses.jsonl").contains("\"ungraded\""));
     // With the last block gone besides, which is answered then.
     let first: String = read("dead", "responses.jsonl").lines().take(64).map(|line| format!("{line}\n")).collect();

@@ -23,7 +23,7 @@ proptest! {
         prop_assert!(overall.standard_error.is_none_or(|error| error == 0.0) && overall.errors_apart().is_none());
         let accuracy = tally.evaluation().overall;
         prop_assert_eq!((overall.problems, overall.before), (accuracy.problems, overall.after));
-        prop_assert!((overall.before - accuracy.accuracy).abs() < 1e-12);
+        prop_assert!((overall.before - accuracy.accuracy.unwrap_or_default()).abs() < 1e-12);
     }
 
     /// Turned round, a comparison says the opposite with the same error.
