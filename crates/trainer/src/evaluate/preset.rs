@@ -47,6 +47,9 @@ pub struct Benchmark {
     pub problems: usize,
     /// What one must know about this benchmark.
     pub remarks: Vec<String>,
+    /// Settings of a run's configuration that its data needs, by dotted key; they count more than the harness's.
+    #[serde(default)]
+    pub settings: toml::Table,
     /// Published accuracies in percent: by source, by model.
     pub published: BTreeMap<String, BTreeMap<String, f64>>,
 }
@@ -103,7 +106,12 @@ impl Preset {
     /// The settings as `key=value` texts.
     #[must_use]
     pub fn overrides(&self) -> Vec<String> {
-        self.harness.settings.iter().map(|(key, value)| format!("{key}={value}")).collect()
+        self.harness
+            .settings
+            .iter()
+            .chain(&self.benchmark.settings)
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
     }
 }
 

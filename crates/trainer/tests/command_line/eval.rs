@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use dataset::shapes::{self, ShapesConfig};
 use serde_json::Value;
 
-use crate::program::{Ended, device_name, sightline};
+use crate::program::{Ended, device_name, fixture, sightline};
 
 /// A small model that has seen nothing and 34 problems of two sorts: more than one block.
 struct Given {
@@ -283,6 +283,27 @@ fn presets_are_explained() {
         preset.starts_with("geo3k with ") && preset.contains("max_new_tokens=4") && !preset.contains("model"),
         "{preset}"
     );
+}
+
+/// A preset reads the data it names; a setting of the user's counts more.
+#[test]
+fn presets_know_their_layout() {
+    let given = Given::new();
+    let (model, device) = (given.path("model").display().to_string(), device_name());
+    let data = fixture("parquet/mmk12_layout.parquet");
+    let eval = |more: &[&str]| {
+        let arguments = ["eval", "--preset", "mmk12", "--model", &model, "--data", &data, "--device", &device];
+        let short = ["--max-new-tokens", "2", "--samples", "1", "--limit", "1", "--json"];
+        sightline(&[&arguments[..], &short, more].concat(), "")
+    };
+    let summary = json(eval(&[]));
+    assert_eq!(summary["evaluation"]["overall"]["problems"], 1);
+    assert!(summary["evaluation"]["categories"].as_object().is_some_and(|sorts| sorts.len() == 1), "{summary}");
+    eval(&["data.layout=standard"]).fails_with("its layout may be `mmk12`");
+    let explained = sightline(&["eval", "--preset", "mmk12", "--explain"], "").output();
+    for word in ["data.layout=\"mmk12\"", "data.layout=sharegpt"] {
+        assert!(explained.contains(word), "`{word}` expected in: {explained}");
+    }
 }
 
 #[test]
