@@ -1,6 +1,6 @@
 //! Published evaluations: which problems, and which settings of ours come nearest to theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,13 @@ impl Preset {
         let known = HARNESSES.iter().find(|(name, _)| *name == benchmark.harness);
         let (place, text) = known.ok_or_else(|| wrong(name, format!("there is no harness {}", benchmark.harness)))?;
         Ok(Self { name, benchmark, harness: parse(place, text)? })
+    }
+
+    /// The papers that publish numbers for this benchmark, without repetition.
+    #[must_use]
+    pub fn papers(&self) -> Vec<&str> {
+        let papers = self.benchmark.published.keys().map(|source| source.split(',').next().unwrap_or(source));
+        papers.collect::<BTreeSet<&str>>().into_iter().collect()
     }
 
     /// The settings as `key=value` texts.
