@@ -26,6 +26,9 @@ pub struct Evaluation {
     pub categories: BTreeMap<String, Score>,
     /// Problems that could not be asked and count nowhere else, by number.
     pub skipped: Vec<Skipped>,
+    /// The share of right responses of each problem that has one, by number: what is compared with another evaluation.
+    #[serde(skip)]
+    pub shares: BTreeMap<usize, f64>,
 }
 
 /// Figures over some problems.
@@ -102,6 +105,7 @@ impl Evaluation {
             overall: Score::of(&outcomes.iter().collect::<Vec<_>>(), samples),
             categories: categories.into_iter().map(|(name, some)| (name, Score::of(&some, samples))).collect(),
             skipped,
+            shares: outcomes.iter().filter_map(|outcome| Some((outcome.problem, outcome.share()?))).collect(),
         }
     }
 }
