@@ -194,6 +194,11 @@ fn pass_at_k(samples: usize, right: usize, k: usize) -> f64 {
     1.0 - all_wrong
 }
 
+/// A count with its noun.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 impl fmt::Display for Evaluation {
     /// The accuracy in percent or that there is none, its standard error over problems (SE), what it was taken over, the last pass@k, and what is
     /// missing from it.
@@ -206,7 +211,7 @@ impl fmt::Display for Evaluation {
         if let Some(error) = overall.standard_error {
             write!(formatter, " ± {:.1} SE", 100.0 * error)?;
         }
-        write!(formatter, " ({} problems × {samples}", overall.problems)?;
+        write!(formatter, " ({} × {samples}", counted(overall.problems, "problem"))?;
         if let Some((k, pass)) = overall.pass_at.last_key_value() {
             write!(formatter, ", pass@{k} {:.1} %", 100.0 * pass)?;
         }
@@ -296,6 +301,7 @@ mod tests {
         assert_eq!(five.to_string(), "10.0 % ± 10.0 SE (2 problems × 5, pass@4 40.0 %)");
         assert_eq!(evaluation(&[1, 0], 1).to_string(), "50.0 % ± 50.0 SE (2 problems × 1)");
         assert_eq!(evaluation(&[1, 0], 4).overall.pass_at.keys().copied().collect::<Vec<_>>(), [2, 4]);
+        assert_eq!(evaluation(&[1], 1).to_string(), "100.0 % (1 problem × 1)");
         let nothing = evaluation(&[], 4);
         assert!(nothing.overall.pass_at.is_empty());
         assert_eq!(nothing.to_string(), "not known, no response was judged (0 problems × 4)");

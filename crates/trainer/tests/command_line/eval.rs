@@ -175,6 +175,7 @@ fn greedy_answers_and_first_problems() {
     let greedy = eval("greedy", &["--greedy", "--limit", "3"]);
     assert_eq!((greedy.len(), &greedy[2]["sample"]), (3, &0.into()));
     assert_eq!(greedy, eval("other", &["--greedy", "--limit", "3", "--seed", "5"]));
+    assert_eq!(greedy, eval("zero", &["--temperature", "0", "--limit", "3"]), "one response, as with --greedy");
     let (three, all) = (eval("three", &["--limit", "3"]), eval("all", &["--limit", "5"]));
     assert_eq!(three.len(), 24, "training's eight responses to each");
     assert_eq!(three, all[..24]);
@@ -247,7 +248,7 @@ fn evaluations_are_compared() {
     );
     assert!(compare(1, 0, &[]).output().contains("difference -25.0 points, 95 % interval"), "the other way round");
     let text = compare(1, 2, &[]).output();
-    assert!(text.contains("2 problems were answered in the first evaluation alone"), "{text}");
+    assert!(text.contains("2 problems answered in the first evaluation alone were left out"), "{text}");
     std::fs::write(&path, changed.replace("How many", "Count how many").replace("What color", "Which color"))
         .expect("a writable folder");
     compare(0, 1, &[]).fails_with("not the same in both");

@@ -28,7 +28,8 @@ pub(super) fn compare(before: &Path, after: &Path, json: bool) -> Result<(), Tra
     print(&trimmed(&table))?;
     for (count, which) in [(comparison.only_before, "first"), (comparison.only_after, "second")] {
         if count > 0 {
-            print(&format!("{count} problems were answered in the {which} evaluation alone and are left out"))?;
+            let (noun, verb) = if count == 1 { ("problem", "was") } else { ("problems", "were") };
+            print(&format!("{count} {noun} answered in the {which} evaluation alone {verb} left out"))?;
         }
     }
     print(&format!("difference {}", comparison.overall))
