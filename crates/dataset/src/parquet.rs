@@ -176,11 +176,13 @@ fn require_columns(path: &Path, roots: &[TypePtr], columns: &Columns) -> Result<
                 let Columns { problem, images, answer, .. } = preset.columns();
                 [problem, images, answer].iter().all(|names| find(names).is_some())
             };
+            let sorted = |preset: &Preset| fits(preset) && find(&preset.columns().category).is_some();
+            let [best, some] = [Preset::ALL.into_iter().find(sorted), Preset::ALL.into_iter().find(fits)];
             Err(DatasetError::MissingColumn {
                 path: path.to_owned(),
                 column: names.join("` or `"),
                 columns: roots.iter().map(|root| root.name()).collect::<Vec<_>>().join(", "),
-                hint: match Preset::ALL.into_iter().find(fits) {
+                hint: match best.or(some) {
                     Some(preset) => format!("its layout may be `{}`", preset.name()),
                     None => "name the columns in `layout`".to_owned(),
                 },

@@ -32,6 +32,8 @@ pub struct Group {
     pub texts: Vec<String>,
     /// What each response earned.
     pub verdicts: Vec<Verdict>,
+    /// How many of them the reward judged; the others were cut, and count as wrong unasked.
+    pub asked: usize,
     /// Responses that were sampled besides and left ungraded.
     pub ungraded: usize,
 }
@@ -72,8 +74,10 @@ pub struct RewardSums {
     pub accuracy: f64,
     /// Sum of each part by its name. A response that lacks a part adds nothing to it.
     pub parts: BTreeMap<String, f64>,
-    /// All judged responses.
+    /// Responses with a verdict.
     pub count: usize,
+    /// How many of them the reward judged; the others were cut, and count as wrong unasked.
+    pub asked: usize,
     /// Responses that could not be judged, which are in none of the above.
     pub ungraded: usize,
 }
@@ -184,9 +188,18 @@ fn admit<G>(
 }
 
 impl RewardSums {
+    /// A sum over the responses with a verdict as their mean. `None` without any, or where the reward was asked and judged
+    /// nothing: the zeros of responses that were cut are no measurement by themselves then.
+    #[must_use]
+    pub fn mean(&self, sum: f64) -> Option<f64> {
+        let judged = self.count > 0 && (self.asked > 0 || self.ungraded == 0);
+        judged.then(|| sum / self.count as f64)
+    }
+
     /// Counts a group in.
     pub fn add(&mut self, group: &Group) {
         self.ungraded += group.ungraded;
+        self.asked += group.asked;
         for verdict in &group.verdicts {
             self.overall += f64::from(verdict.overall);
             self.accuracy += f64::from(verdict.accuracy);

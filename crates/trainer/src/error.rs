@@ -181,16 +181,10 @@ pub enum TrainError {
         reason: String,
     },
     /// An evaluation without a single graded response.
-    #[error(
-        "nothing was evaluated: of {problems} problems {skipped} were skipped and the others have no graded response{first}"
-    )]
+    #[error("nothing was evaluated: {reason}")]
     NothingEvaluated {
-        /// Problems.
-        problems: usize,
-        /// Problems that could not be asked.
-        skipped: usize,
-        /// The first of them and why, after a colon; or nothing.
-        first: String,
+        /// Why, and what to do.
+        reason: String,
     },
     /// A preset that is not built in.
     #[error("there is no preset `{name}`; there are {known}")]

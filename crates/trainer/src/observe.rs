@@ -159,14 +159,12 @@ pub fn progress_bar(unit: &str, length: usize) -> ProgressBar {
 fn line(report: &StepReport) -> String {
     let dependency = report.dependency.map_or_else(String::new, |dependency| format!("  dependency {dependency:.3}"));
     let ungraded = if report.ungraded == 0 { String::new() } else { format!("  ungraded {}", report.ungraded) };
+    let judged = match (report.reward, report.accuracy) {
+        (Some(reward), Some(accuracy)) => format!("reward {reward:.3}  accuracy {:.1} %", 100.0 * accuracy),
+        _ => "no response was judged".to_owned(),
+    };
     format!(
-        "reward {:.3}  accuracy {:.1} %  length {:.1}{dependency}  groups {}/{}{ungraded}  gradient {:.2}  {:.0} tokens/s",
-        report.reward,
-        100.0 * report.accuracy,
-        report.response_length,
-        report.kept_groups,
-        report.sampled_groups,
-        report.gradient_norm,
-        report.throughput
+        "{judged}  length {:.1}{dependency}  groups {}/{}{ungraded}  gradient {:.2}  {:.0} tokens/s",
+        report.response_length, report.kept_groups, report.sampled_groups, report.gradient_norm, report.throughput
     )
 }

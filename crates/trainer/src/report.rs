@@ -18,12 +18,12 @@ use crate::update::UpdateReport;
 pub struct StepReport {
     /// Number of the step, from 1.
     pub step: usize,
-    /// Mean reward of all judged responses, those of filtered groups included.
+    /// Mean reward of all judged responses, those of filtered groups included; `None` if nothing was judged.
     #[serde(rename = "reward/overall")]
-    pub reward: f64,
-    /// Share of all judged responses that are right.
+    pub reward: Option<f64>,
+    /// Share of all judged responses that are right; `None` if nothing was judged.
     #[serde(rename = "reward/accuracy")]
-    pub accuracy: f64,
+    pub accuracy: Option<f64>,
     /// Mean of each other part of the reward over all judged responses, by `reward/NAME`.
     #[serde(flatten)]
     pub parts: BTreeMap<String, f64>,
@@ -173,13 +173,13 @@ impl StepReport {
         let prompts: usize = scored.groups.iter().map(|group| group.task.prompt.ids.len()).sum();
         Self {
             step,
-            reward: mean(sampled.overall, sampled.count),
-            accuracy: mean(sampled.accuracy, sampled.count),
+            reward: sampled.mean(sampled.overall),
+            accuracy: sampled.mean(sampled.accuracy),
             parts: sampled
                 .parts
                 .iter()
                 .filter(|(name, _)| *name != "accuracy")
-                .map(|(name, &sum)| (format!("reward/{name}"), mean(sum, sampled.count)))
+                .filter_map(|(name, &sum)| Some((format!("reward/{name}"), sampled.mean(sum)?)))
                 .collect(),
             ungraded: sampled.ungraded,
             sampled_groups: collected.sampled_groups,

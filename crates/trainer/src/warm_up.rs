@@ -92,7 +92,9 @@ impl WarmUp {
                 evaluate(&Source { policy: &frozen, ..*source }, &checked_problems, 1, |_| {})
             });
             let checked = checked.transpose()?;
-            let enough = checked.as_ref().is_some_and(|evaluation| evaluation.overall.accuracy >= self.enough);
+            let enough = checked
+                .as_ref()
+                .is_some_and(|evaluation| evaluation.overall.accuracy.is_some_and(|accuracy| accuracy >= self.enough));
             show(WarmUpProgress { step: step + 1, loss, checked: checked.map(Box::new) });
             if enough {
                 return Ok((policy, step + 1));
@@ -133,6 +135,7 @@ fn teach(problem: &Problem, source: &Source) -> Result<Group, TrainError> {
         completions: vec![completion],
         texts: Vec::new(),
         verdicts: Vec::new(),
+        asked: 0,
         ungraded: 0,
     })
 }

@@ -99,7 +99,7 @@ fn the_right_layout_is_suggested() {
     };
     let error = wrong("mmk12_layout.parquet", "standard");
     assert!(
-        error.contains("no column `problem`; it has id, question, answer, subject, image; its layout may be `virl39k`"),
+        error.contains("no column `problem`; it has id, question, answer, subject, image; its layout may be `mmk12`"),
         "{error}"
     );
     let error = wrong("verl_layout.parquet", "mmk12");
@@ -123,7 +123,7 @@ fn columns_have_names() {
         let error =
             open(layout(&format!(r#"{{"problem": "question", "{column}": "nothing"}}"#))).expect_err("not there");
         let DatasetError::MissingColumn { column: missing, hint, .. } = &error else { panic!("{error}") };
-        assert_eq!((missing.as_str(), hint.as_str()), ("nothing", "its layout may be `virl39k`"));
+        assert_eq!((missing.as_str(), hint.as_str()), ("nothing", "its layout may be `mmk12`"));
     }
     // The image's own path as the answer, which half of the rows lack.
     let inner = layout(r#"{"problem": "question", "images": "image", "answer": "image.path"}"#);

@@ -1,7 +1,7 @@
 //! From sampled tokens to judged texts.
 
 use burn::tensor::Tensor;
-use reward::{Answer, Part, Ungraded, Verdict};
+use reward::{Answer, Part, Reward, Ungraded, Verdict};
 use rollout::{Completion, Finish};
 
 use super::{Group, Source};
@@ -11,6 +11,8 @@ use crate::prepare::Task;
 /// A response as text.
 pub(crate) struct Judged {
     pub(crate) text: String,
+    /// Whether the reward was asked; a response that was cut may count as wrong unasked.
+    pub(crate) asked: bool,
     /// Its verdict, or why it has none.
     pub(crate) verdict: Result<Verdict, String>,
 }
@@ -26,11 +28,19 @@ impl Answered {
     /// The group of the responses that have a verdict.
     pub(super) fn graded(self) -> Group {
         let Self { task, features, responses } = self;
-        let mut group =
-            Group { task, features, completions: Vec::new(), texts: Vec::new(), verdicts: Vec::new(), ungraded: 0 };
-        for (completion, Judged { text, verdict }) in responses {
+        let mut group = Group {
+            task,
+            features,
+            completions: Vec::new(),
+            texts: Vec::new(),
+            verdicts: Vec::new(),
+            asked: 0,
+            ungraded: 0,
+        };
+        for (completion, Judged { text, asked, verdict }) in responses {
             match verdict {
                 Ok(verdict) => {
+                    group.asked += usize::from(asked);
                     group.completions.push(completion);
                     group.texts.push(text);
                     group.verdicts.push(verdict);
@@ -70,27 +80,37 @@ impl Source<'_> {
                 )
             })
             .collect();
-        let outcomes = self.reward.judge(&answers);
-        warn_of_ungraded(&outcomes);
-        let mut outcomes = outcomes.into_iter();
+        let mut outcomes = outcomes(self.reward, &answers).into_iter();
         let mut judged = |(completion, text): (&Completion, String)| {
-            let verdict = if is_judged(completion) {
-                // A reward that answers too little has left the rest ungraded.
-                let outcome = outcomes.next().map(|outcome| outcome.map_err(|ungraded| ungraded.to_string()));
-                outcome.unwrap_or_else(|| Err("the reward gave fewer verdicts than it was asked for".to_owned()))
-            } else {
-                Ok(Verdict::default())
-            };
+            let verdict =
+                if is_judged(completion) { outcomes.next().unwrap_or_else(too_few) } else { Ok(Verdict::default()) };
             let penalty = rollout.overlong_penalty.map(|penalty| penalty.penalty(completion.tokens.len()));
-            Judged { text, verdict: verdict.map(|verdict| with_penalty(verdict, penalty)) }
+            Judged {
+                text,
+                asked: is_judged(completion),
+                verdict: verdict.map(|verdict| with_penalty(verdict, penalty)),
+            }
         };
         let groups = completions.iter().zip(texts);
         Ok(groups.map(|(group, texts)| group.iter().zip(texts).map(&mut judged).collect()).collect())
     }
 }
 
+/// The verdict on each answer, or why it has none.
+pub(crate) fn outcomes(reward: &dyn Reward, answers: &[Answer<'_>]) -> Vec<Result<Verdict, String>> {
+    let outcomes = reward.judge(answers);
+    warn_of_ungraded(&outcomes);
+    let given = outcomes.into_iter().map(|outcome| outcome.map_err(|ungraded| ungraded.to_string()));
+    // A reward that answers too little has left the rest ungraded.
+    given.chain(std::iter::repeat_with(too_few)).take(answers.len()).collect()
+}
+
+fn too_few() -> Result<Verdict, String> {
+    Err("the reward gave fewer verdicts than it was asked for".to_owned())
+}
+
 /// Takes what a long response loses off its reward and notes it as a part of its own.
-fn with_penalty(mut verdict: Verdict, penalty: Option<f32>) -> Verdict {
+pub(crate) fn with_penalty(mut verdict: Verdict, penalty: Option<f32>) -> Verdict {
     if let Some(value) = penalty {
         verdict.overall += value;
         verdict.parts.push(Part { name: "overlong-penalty".to_owned(), value });

@@ -85,6 +85,10 @@ impl Eval {
 
     fn evaluate(&self, preset: Option<&Preset>) -> Result<(), TrainError> {
         let exam = self.settings.exam(preset)?;
+        if exam.count == 0 {
+            let reason = "there is no problem to answer; give data that has some, and no --limit 0".to_owned();
+            return Err(TrainError::NothingEvaluated { reason });
+        }
         if let Some(preset) = preset.filter(|preset| preset.benchmark.problems != exam.count) {
             let (published, ours) = (preset.benchmark.problems, exam.count);
             tracing::warn!(
@@ -102,14 +106,32 @@ impl Eval {
         }
         if self.json {
             print(&summary.to_string())?;
-        } else {
-            show(&exam, &evaluation, self.output.as_deref())?;
         }
-        if evaluation.overall.problems > 0 {
-            return Ok(());
+        if evaluation.overall.problems == 0 {
+            return Err(TrainError::NothingEvaluated { reason: self.why_nothing(&exam, &evaluation) });
         }
-        let first = evaluation.skipped.first().map_or_else(String::new, |skipped| format!(": {}", skipped.reason));
-        Err(TrainError::NothingEvaluated { problems: exam.count, skipped: evaluation.skipped.len(), first })
+        if self.json { Ok(()) } else { show(&exam, &evaluation, self.output.as_deref()) }
+    }
+
+    /// Why no problem counts.
+    fn why_nothing(&self, exam: &Exam, evaluation: &Evaluation) -> String {
+        let Evaluation { overall, skipped, .. } = evaluation;
+        let mut reasons = Vec::new();
+        if overall.responses > 0 {
+            let kept = match &self.output {
+                Some(folder) => {
+                    format!("they are kept in {}, and the same command judges them again", folder.display())
+                }
+                None => "nothing is kept without --output".to_owned(),
+            };
+            reasons
+                .push(format!("the reward judged none of {} responses, see the warnings; {kept}", overall.responses));
+        }
+        if let Some(first) = skipped.first() {
+            let (skipped, all) = (skipped.len(), exam.count);
+            reasons.push(format!("{skipped} of {all} problems were skipped, the first since {}", first.reason));
+        }
+        reasons.join("; ")
     }
 }
 

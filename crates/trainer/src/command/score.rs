@@ -142,7 +142,7 @@ fn score(asked: Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Res
     let task = Task { prompt, images, patches, truth: Truth { answer: String::new() }, problem: String::new() };
     let completion = Completion { tokens: ids.clone(), log_probs: Vec::new(), finish: Finish::Stop };
     let (texts, verdicts) = (vec![String::new()], vec![Verdict::default()]);
-    let group = Group { task, features, completions: vec![completion], texts, verdicts, ungraded: 0 };
+    let group = Group { task, features, completions: vec![completion], texts, verdicts, asked: 1, ungraded: 0 };
     let scorer = Scorer {
         policy: &model,
         reference: None,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
-use trainer::{Console, Evaluation, Hub, MetricsFile, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::{Console, Hub, MetricsFile, Paired, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
 
 use super::print;
 
@@ -112,12 +112,9 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
         None => trainer.validate(&problems, |_| {})?,
     };
     let (before, after) = (&before, &after);
-    let error = |evaluation: &Evaluation| evaluation.overall.standard_error.unwrap_or_default();
-    let error = error(before).hypot(error(after));
-    let gain = after.overall.accuracy - before.overall.accuracy;
     print(&format!("held-out accuracy after the warm-up:      {before}"))?;
     print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;
-    print(&format!("gain: {:+.1} points, {:.1} standard errors", 100.0 * gain, gain / error.max(1e-12)))?;
+    print(&format!("gain: {}", Paired::between(before, after)))?;
     print(&format!("time: {:.0} s, of which {:.0} s warm-up", clock.elapsed().as_secs_f64(), warm.as_secs_f64()))?;
     print(&format!("checkpoint: {}", trainer::newest(output)?.display()))?;
     Ok(())

@@ -1,13 +1,14 @@
 //! Two evaluations of the same problems, compared problem by problem.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::figures::standard_error;
+use super::figures::{Evaluation, standard_error};
 use super::journal::RESPONSES_FILE;
 use super::protocol::Protocol;
 use super::record::{Record, Response};
@@ -109,6 +110,13 @@ impl Comparison {
 }
 
 impl Paired {
+    /// Compares two evaluations over the problems that both answered.
+    #[must_use]
+    pub fn between(before: &Evaluation, after: &Evaluation) -> Self {
+        let pair = |(problem, share): (&usize, &f64)| Some([*share, *after.shares.get(problem)?]);
+        Self::of(&before.shares.iter().filter_map(pair).collect::<Vec<_>>())
+    }
+
     fn of(pairs: &[[f64; 2]]) -> Self {
         let count = pairs.len();
         if count == 0 {
@@ -138,6 +146,30 @@ impl Paired {
     #[must_use]
     pub fn interval(&self) -> Option<[f64; 2]> {
         self.standard_error.map(|error| [self.difference - 1.96 * error, self.difference + 1.96 * error])
+    }
+}
+
+impl fmt::Display for Paired {
+    /// The difference in points with its interval, and how many paired standard errors it comes to.
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        let Self { problems, difference, .. } = self;
+        if *problems == 0 {
+            return formatter.write_str("not known, no problem was judged in both");
+        }
+        write!(formatter, "{:+.1} points", 100.0 * difference)?;
+        match (self.interval(), self.errors_apart()) {
+            (Some([low, high]), Some(apart)) => write!(
+                formatter,
+                ", 95 % interval {:+.1} to {:+.1} (paired over {problems} problems), {:.1} standard errors",
+                100.0 * low,
+                100.0 * high,
+                apart.abs()
+            ),
+            (Some(_), None) => {
+                write!(formatter, ", the same for each of {problems} problems: its paired standard error is 0")
+            }
+            (None, _) => formatter.write_str(", over one problem: no standard error can be given"),
+        }
     }
 }
 

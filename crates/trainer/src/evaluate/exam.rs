@@ -4,6 +4,7 @@ use super::figures::Evaluation;
 use super::go_on;
 use super::journal::Journal;
 use super::protocol::Protocol;
+use super::record::judge_again;
 use super::tally::Tally;
 use crate::collect::Source;
 use crate::config::TrainConfig;
@@ -43,13 +44,17 @@ impl Exam {
         Protocol::new(&self.config, self.preset.as_deref(), self.problems.dataset(), self.count)
     }
 
-    /// Answers the problems and takes the figures; with a journal, only the problems it does not hold. `done` is told after
-    /// every block. The model is loaded if there is something left to answer.
+    /// Answers the problems and takes the figures; with a journal, only the problems it does not hold, and what it holds
+    /// without a verdict is judged again. `done` is told after every block. The model is loaded if there is something left to answer.
     ///
     /// # Errors
     /// If the model cannot be loaded, nothing can be sampled, or the journal cannot be written.
     pub fn take(&self, mut journal: Option<&mut Journal>, done: impl FnMut(&Tally)) -> Result<Evaluation, TrainError> {
         let config = &self.config;
+        let reward = config.reward.build()?;
+        if let Some(journal) = &mut journal {
+            journal.judge_again(|records| judge_again(records, &reward, &config.rollout))?;
+        }
         let fresh = || Tally::new(config.schedule.validation_samples);
         let tally = journal.as_ref().map_or_else(fresh, |journal| journal.tally().clone());
         if tally.problems() == self.count {
@@ -57,7 +62,6 @@ impl Exam {
         }
         let policy = vlm_model::load(&config.model, &device(&config.device)?)?;
         let processor = config.data.processor(&config.model)?;
-        let reward = config.reward.build()?;
         let source = Source { policy: &policy, processor: &processor, reward: &reward, config };
         let keep = |records: &[_]| journal.as_mut().map_or(Ok(()), |journal| journal.append(records));
         Ok(go_on(&source, &self.problems, self.count, tally, keep, done)?.evaluation())

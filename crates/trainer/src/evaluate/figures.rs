@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::record::Skipped;
-use super::tally::{Outcome, Tally};
+use super::tally::{Outcome, Tally, is_judged};
 
 /// Name of the problems without a category beside others that have one.
 const UNCATEGORIZED: &str = "uncategorized";
@@ -26,21 +26,25 @@ pub struct Evaluation {
     pub categories: BTreeMap<String, Score>,
     /// Problems that could not be asked and count nowhere else, by number.
     pub skipped: Vec<Skipped>,
+    /// The share of right responses of each problem that has one, by number: what is compared with another evaluation.
+    #[serde(skip)]
+    pub shares: BTreeMap<usize, f64>,
 }
 
 /// Figures over some problems.
 ///
-/// An ungraded response counts among the lengths and nowhere else; a problem without a graded response is in none of the means.
+/// An ungraded response counts among the lengths and nowhere else. A response that was cut may count as wrong unasked, but not
+/// alone: where the reward judged none of those it was asked for, be it for one problem or for all, nothing is counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Score {
     /// Problems with a graded response.
     pub problems: usize,
     /// Responses, ungraded ones included.
     pub responses: usize,
-    /// Responses the judge had no say on.
+    /// Responses that count as neither right nor wrong.
     pub ungraded: usize,
-    /// Mean over problems of the share of right responses (avg@k), in 0..=1.
-    pub accuracy: f64,
+    /// Mean over problems of the share of right responses (avg@k), in 0..=1; `None` without one.
+    pub accuracy: Option<f64>,
     /// Standard error of that mean, for problems that are a sample of all such problems: the deviation of the problems' shares
     /// over the root of their number. `None` for fewer than two problems.
     pub standard_error: Option<f64>,
@@ -53,8 +57,8 @@ pub struct Score {
     pub sampling_error: Option<f64>,
     /// pass@k for `k` of 2, 4, 8 and so on as far as the responses go; pass@1 is the accuracy.
     pub pass_at: BTreeMap<usize, f64>,
-    /// Mean reward of the graded responses, as learnt from in training.
-    pub reward: f64,
+    /// Mean reward of the graded responses, as learnt from in training; `None` without one.
+    pub reward: Option<f64>,
     /// Mean of each of the reward's parts over the graded responses, by name; a response that lacks a part adds nothing to it.
     pub parts: BTreeMap<String, f64>,
     /// Tokens of the responses.
@@ -79,7 +83,13 @@ pub struct Lengths {
 impl Evaluation {
     /// Takes the figures.
     pub(super) fn of(tally: Tally) -> Self {
+        let nothing_judged = !is_judged(tally.attempts());
         let Tally { samples, mut outcomes, mut skipped } = tally;
+        if nothing_judged {
+            for attempt in outcomes.iter_mut().flat_map(|outcome| &mut outcome.attempts) {
+                attempt.marks = None;
+            }
+        }
         // In one order, so that sums come out the same to the last bit.
         outcomes.sort_by_key(|outcome| outcome.problem);
         skipped.sort_by_key(|skipped| skipped.problem);
@@ -95,13 +105,14 @@ impl Evaluation {
             overall: Score::of(&outcomes.iter().collect::<Vec<_>>(), samples),
             categories: categories.into_iter().map(|(name, some)| (name, Score::of(&some, samples))).collect(),
             skipped,
+            shares: outcomes.iter().filter_map(|outcome| Some((outcome.problem, outcome.share()?))).collect(),
         }
     }
 }
 
 impl Score {
     fn of(outcomes: &[&Outcome], samples: usize) -> Self {
-        let mean = |sum: f64, count: usize| if count == 0 { 0.0 } else { sum / count as f64 };
+        let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
         let marks = || outcomes.iter().flat_map(|outcome| outcome.marks());
         let attempts = || outcomes.iter().flat_map(|outcome| &outcome.attempts);
         let shares: Vec<f64> = outcomes.iter().filter_map(|outcome| outcome.share()).collect();
@@ -121,9 +132,10 @@ impl Score {
             sampling_error: sampling_error(outcomes),
             pass_at: passes.collect(),
             reward: mean(marks().map(|marks| marks.reward).sum(), graded),
-            parts: parts.into_iter().map(|(name, sum)| (name, mean(sum, graded))).collect(),
+            parts: parts.into_iter().filter_map(|(name, sum)| Some((name, mean(sum, graded)?))).collect(),
             length: Lengths::of(attempts().map(|attempt| attempt.tokens).collect()),
-            truncated: mean(attempts().filter(|attempt| attempt.truncated).count() as f64, responses),
+            truncated: mean(attempts().filter(|attempt| attempt.truncated).count() as f64, responses)
+                .unwrap_or_default(),
         }
     }
 }
@@ -182,16 +194,24 @@ fn pass_at_k(samples: usize, right: usize, k: usize) -> f64 {
     1.0 - all_wrong
 }
 
+/// A count with its noun.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 impl fmt::Display for Evaluation {
-    /// The accuracy in percent, its standard error over problems (SE), what it was taken over, the last pass@k, and what is
+    /// The accuracy in percent or that there is none, its standard error over problems (SE), what it was taken over, the last pass@k, and what is
     /// missing from it.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Self { samples, overall, skipped, .. } = self;
-        write!(formatter, "{:.1} %", 100.0 * overall.accuracy)?;
+        match overall.accuracy {
+            Some(accuracy) => write!(formatter, "{:.1} %", 100.0 * accuracy)?,
+            None => formatter.write_str("not known, no response was judged")?,
+        }
         if let Some(error) = overall.standard_error {
             write!(formatter, " ± {:.1} SE", 100.0 * error)?;
         }
-        write!(formatter, " ({} problems × {samples}", overall.problems)?;
+        write!(formatter, " ({} × {samples}", counted(overall.problems, "problem"))?;
         if let Some((k, pass)) = overall.pass_at.last_key_value() {
             write!(formatter, ", pass@{k} {:.1} %", 100.0 * pass)?;
         }
@@ -214,7 +234,7 @@ mod tests {
     /// Problems with so many right ones among `samples` responses.
     fn evaluation(right: &[usize], samples: usize) -> Evaluation {
         let attempt = |right| {
-            let marks = Marks { right, reward: 0.0, parts: Vec::new() };
+            let marks = Marks { asked: true, right, reward: 0.0, parts: Vec::new() };
             Attempt { tokens: 3, truncated: false, marks: Some(marks) }
         };
         let outcome = |(problem, &right): (usize, &usize)| Outcome {
@@ -229,7 +249,7 @@ mod tests {
     #[test]
     fn errors_of_four_problems() {
         let Evaluation { overall, samples, .. } = evaluation(&[0, 2, 1, 1], 2);
-        assert_eq!((overall.accuracy, overall.problems, overall.responses, samples), (0.5, 4, 8, 2));
+        assert_eq!((overall.accuracy, overall.problems, overall.responses, samples), (Some(0.5), 4, 8, 2));
         // Sample variance 0.5 / 3, divided by four problems.
         let error = overall.standard_error.expect("four problems");
         assert!((error - (0.5_f64 / 3.0 / 4.0).sqrt()).abs() < 1e-12);
@@ -251,7 +271,7 @@ mod tests {
             let (input, output) = (&case["in"], &case["out"]);
             let table: Vec<Vec<usize>> = serde_json::from_value(input["correct"].clone()).expect("a table");
             let right: Vec<usize> = table.iter().map(|row| row.iter().sum()).collect();
-            let accuracy = evaluation(&right, table[0].len()).overall.accuracy;
+            let accuracy = evaluation(&right, table[0].len()).overall.accuracy.expect("graded problems");
             assert!(close(accuracy, &output["avg_at_k"]), "{case}: {accuracy}");
             let count = |key: &str| input[key].as_u64().expect("a count") as usize;
             let pass = pass_at_k(count("n"), count("c"), count("k"));
@@ -281,9 +301,10 @@ mod tests {
         assert_eq!(five.to_string(), "10.0 % ± 10.0 SE (2 problems × 5, pass@4 40.0 %)");
         assert_eq!(evaluation(&[1, 0], 1).to_string(), "50.0 % ± 50.0 SE (2 problems × 1)");
         assert_eq!(evaluation(&[1, 0], 4).overall.pass_at.keys().copied().collect::<Vec<_>>(), [2, 4]);
+        assert_eq!(evaluation(&[1], 1).to_string(), "100.0 % (1 problem × 1)");
         let nothing = evaluation(&[], 4);
         assert!(nothing.overall.pass_at.is_empty());
-        assert_eq!(nothing.to_string(), "0.0 % (0 problems × 4)");
+        assert_eq!(nothing.to_string(), "not known, no response was judged (0 problems × 4)");
     }
 
     #[test]
@@ -298,7 +319,7 @@ mod tests {
     /// Responses without a grade are left out of the means and counted.
     #[test]
     fn ungraded_responses_count_as_responses_alone() {
-        let marks = |right| Some(Marks { right, reward: 0.5, parts: vec![("format".to_owned(), 1.0)] });
+        let marks = |right| Some(Marks { asked: true, right, reward: 0.5, parts: vec![("format".to_owned(), 1.0)] });
         let attempt = |marks, tokens| Attempt { tokens, truncated: tokens > 5, marks };
         let outcome = |problem, attempts| Outcome { problem, category: None, attempts };
         let outcomes = vec![
@@ -310,12 +331,39 @@ mod tests {
         let evaluation = Tally { samples: 2, outcomes, skipped }.evaluation();
         let overall = &evaluation.overall;
         assert_eq!((overall.problems, overall.responses, overall.ungraded), (2, 6, 3));
-        assert_eq!((overall.accuracy, overall.reward, overall.parts["format"]), (0.75, 0.5, 1.0));
+        assert_eq!((overall.accuracy, overall.reward, overall.parts["format"]), (Some(0.75), Some(0.5), 1.0));
         assert_eq!((overall.truncated, overall.length.mean), (1.0 / 6.0, 4.0));
         assert_eq!((overall.sampling_error, overall.pass_at[&2]), (None, 1.0), "one problem has two graded responses");
         assert_eq!(
             evaluation.to_string(),
             "75.0 % ± 25.0 SE (2 problems × 2, pass@2 100.0 %; problems skipped: 1; responses ungraded: 3)"
         );
+    }
+
+    /// Responses that were cut count as wrong unasked, but not where the reward judged none of those it was asked for.
+    #[test]
+    fn unasked_responses_do_not_count_alone() {
+        let wrong = |asked| Some(Marks { asked, right: false, reward: 0.0, parts: Vec::new() });
+        let right = Some(Marks { asked: true, right: true, reward: 1.0, parts: Vec::new() });
+        let evaluation = |marks: &[[Option<Marks>; 2]]| {
+            let attempt = |marks: &Option<Marks>| Attempt { tokens: 3, truncated: false, marks: marks.clone() };
+            let outcome = |(problem, marks): (usize, &[Option<Marks>; 2])| {
+                let category = Some(problem.to_string());
+                Outcome { problem, category, attempts: marks.iter().map(attempt).collect() }
+            };
+            let outcomes = marks.iter().enumerate().map(outcome).collect();
+            Tally { samples: 2, outcomes, skipped: Vec::new() }.evaluation()
+        };
+        let figures = |marks: &[[Option<Marks>; 2]]| {
+            let overall = evaluation(marks).overall;
+            (overall.problems, overall.ungraded, overall.accuracy, overall.reward)
+        };
+        assert_eq!(figures(&[[wrong(false), None], [wrong(false), wrong(false)]]), (0, 4, None, None), "all dead");
+        assert_eq!(figures(&[[wrong(false), None], [right.clone(), None]]), (1, 3, Some(1.0), Some(1.0)), "in part");
+        assert_eq!(figures(&[[wrong(false), wrong(false)], [right, wrong(true)]]), (2, 0, Some(0.25), Some(0.25)));
+        assert_eq!(figures(&[[wrong(false), wrong(false)]]), (1, 0, Some(0.0), Some(0.0)), "all were cut");
+        let dead = evaluation(&[[wrong(false), None]]);
+        assert_eq!(dead.categories["0"].accuracy, None);
+        assert_eq!(dead.to_string(), "not known, no response was judged (0 problems × 2; responses ungraded: 2)");
     }
 }

@@ -28,6 +28,8 @@ pub struct Journal {
     folder: PathBuf,
     responses: File,
     tally: Tally,
+    /// Files that `responses` has taken the place of, held for their locks.
+    replaced: Vec<File>,
 }
 
 impl Journal {
@@ -74,7 +76,7 @@ impl Journal {
             );
             responses.set_len(whole).map_err(TrainError::file("cut", &path))?;
         }
-        Ok(Self { folder: folder.to_owned(), responses, tally })
+        Ok(Self { folder: folder.to_owned(), responses, tally, replaced: Vec::new() })
     }
 
     /// What it holds.
@@ -89,15 +91,55 @@ impl Journal {
     /// If the file cannot be written.
     pub fn append(&mut self, records: &[Record]) -> Result<(), TrainError> {
         let path = self.folder.join(RESPONSES_FILE);
-        let mut text = String::new();
-        for record in records {
-            text += &serde_json::to_string(record)
-                .map_err(|source| TrainError::Json { place: path.display().to_string(), source })?;
-            text.push('\n');
-        }
+        let text = lines(&path, records)?;
         let written = self.responses.write_all(text.as_bytes()).and_then(|()| self.responses.sync_data());
         written.map_err(TrainError::file("append to", path))?;
         self.tally.add(records);
+        Ok(())
+    }
+
+    /// If there are responses without a verdict, hands over all records, a block at a time, and keeps what they have become. A
+    /// new file takes the old one's place at once, so that a killed process leaves one or the other.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub(super) fn judge_again(&mut self, mut judge: impl FnMut(&mut [Record])) -> Result<(), TrainError> {
+        let ungraded = |tally: &Tally| tally.attempts().filter(|attempt| attempt.marks.is_none()).count();
+        let before = ungraded(&self.tally);
+        if before == 0 {
+            return Ok(());
+        }
+        let path = self.folder.join(RESPONSES_FILE);
+        tracing::info!("{}: {before} responses have no verdict and are judged again", path.display());
+        let text = fs::read_to_string(&path).map_err(TrainError::file("read", &path))?;
+        let parse = |line| serde_json::from_str(line);
+        let mut records = text.lines().map(parse).collect::<Result<Vec<Record>, _>>().map_err(json(&path))?;
+        for block in records.chunk_by_mut(|a, b| a.problem() / BLOCK == b.problem() / BLOCK) {
+            judge(block);
+        }
+        let mut tally = Tally::new(self.tally.samples);
+        tally.add(&records);
+        tracing::info!("{} of them have one now", before - ungraded(&tally));
+        let changed = lines(&path, &records)?;
+        if changed != text {
+            self.replace(&path, &changed)?;
+            self.tally = tally;
+        }
+        Ok(())
+    }
+
+    /// Writes the responses aside, locked, and puts them in their place.
+    fn replace(&mut self, path: &Path, text: &str) -> Result<(), TrainError> {
+        let aside = self.folder.join(format!(".{RESPONSES_FILE}.writing"));
+        // What a killed process left.
+        fs::write(&aside, "").map_err(TrainError::file("write", &aside))?;
+        let file = OpenOptions::new().read(true).append(true).open(&aside);
+        let mut file = file.map_err(TrainError::file("open", &aside))?;
+        file.lock().map_err(TrainError::file("lock", &aside))?;
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+        written.map_err(TrainError::file("write", &aside))?;
+        fs::rename(&aside, path).map_err(TrainError::file("rename", &aside))?;
+        self.replaced.push(std::mem::replace(&mut self.responses, file));
         Ok(())
     }
 
@@ -108,6 +150,21 @@ impl Journal {
     pub fn finish(&self, summary: &impl Serialize) -> Result<(), TrainError> {
         write(&self.folder, SUMMARY_FILE, summary)
     }
+}
+
+/// Records as lines of the file at `path`.
+fn lines(path: &Path, records: &[Record]) -> Result<String, TrainError> {
+    let mut text = String::new();
+    for record in records {
+        text += &serde_json::to_string(record).map_err(json(path))?;
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn json(path: &Path) -> impl Fn(serde_json::Error) -> TrainError + use<> {
+    let place = path.display().to_string();
+    move |source| TrainError::Json { place: place.clone(), source }
 }
 
 /// Reads the whole blocks a file begins with; returns what they hold and their length in bytes.
@@ -147,8 +204,7 @@ fn whole_blocks(file: &File, protocol: &Protocol) -> std::io::Result<(Tally, u64
 /// Writes a JSON file aside and puts it in its place.
 fn write(folder: &Path, name: &str, value: &impl Serialize) -> Result<(), TrainError> {
     let (path, aside) = (folder.join(name), folder.join(format!(".{name}.writing")));
-    let mut text = serde_json::to_string_pretty(value)
-        .map_err(|source| TrainError::Json { place: path.display().to_string(), source })?;
+    let mut text = serde_json::to_string_pretty(value).map_err(json(&path))?;
     text.push('\n');
     fs::write(&aside, text).map_err(TrainError::file("write", &aside))?;
     fs::rename(&aside, &path).map_err(TrainError::file("rename", &aside))
@@ -162,7 +218,7 @@ impl Protocol {
     pub fn read(folder: &Path) -> Result<Self, TrainError> {
         let path = folder.join(PROTOCOL_FILE);
         let bytes = fs::read(&path).map_err(TrainError::file("read", &path))?;
-        serde_json::from_slice(&bytes).map_err(|source| TrainError::Json { place: path.display().to_string(), source })
+        serde_json::from_slice(&bytes).map_err(json(&path))
     }
 }
 
@@ -215,6 +271,7 @@ mod tests {
                     response: "a\nb".to_owned(),
                     tokens: 3 + sample,
                     truncated: sample == 1,
+                    unasked: false,
                     verdict: (problem != 5).then(|| Verdict { overall: accuracy, accuracy, ..Verdict::default() }),
                     ungraded: (problem == 5).then(|| "no reply".to_owned()),
                 })

@@ -1,6 +1,6 @@
 //! Published evaluations: which problems, and which settings of ours come nearest to theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ pub struct Benchmark {
     pub problems: usize,
     /// What one must know about this benchmark.
     pub remarks: Vec<String>,
+    /// Settings of a run's configuration that its data needs, by dotted key; they count more than the harness's.
+    #[serde(default)]
+    pub settings: toml::Table,
     /// Published accuracies in percent: by source, by model.
     pub published: BTreeMap<String, BTreeMap<String, f64>>,
 }
@@ -100,10 +103,22 @@ impl Preset {
         Ok(Self { name, benchmark, harness: parse(place, text)? })
     }
 
+    /// The papers that publish numbers for this benchmark, without repetition.
+    #[must_use]
+    pub fn papers(&self) -> Vec<&str> {
+        let papers = self.benchmark.published.keys().map(|source| source.split(',').next().unwrap_or(source));
+        papers.collect::<BTreeSet<&str>>().into_iter().collect()
+    }
+
     /// The settings as `key=value` texts.
     #[must_use]
     pub fn overrides(&self) -> Vec<String> {
-        self.harness.settings.iter().map(|(key, value)| format!("{key}={value}")).collect()
+        self.harness
+            .settings
+            .iter()
+            .chain(&self.benchmark.settings)
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
     }
 }
 

@@ -1,11 +1,14 @@
 //! What is kept of an evaluation: one line of `responses.jsonl` for every response, and for every problem left out.
 
+use std::collections::BTreeSet;
+
 use dataset::Problem;
-use reward::Verdict;
+use reward::{Answer, Reward, Truth, Verdict};
 use rollout::Finish;
 use serde::{Deserialize, Serialize};
 
-use crate::collect::judging::Answered;
+use crate::collect::judging::{Answered, outcomes, with_penalty};
+use crate::config::RolloutConfig;
 
 /// One line of `responses.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +43,9 @@ pub struct Response {
     pub tokens: usize,
     /// Whether it was cut at the length limit.
     pub truncated: bool,
+    /// Whether it was cut and counts as wrong without the reward being asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unasked: bool,
     /// What it earned; absent if it could not be judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -69,6 +75,10 @@ impl Record {
             Self::Skipped(skipped) => skipped.problem,
         }
     }
+
+    fn is_ungraded(&self) -> bool {
+        matches!(self, Self::Response(response) if response.verdict.is_none())
+    }
 }
 
 /// The records of the responses to problem `number`.
@@ -90,8 +100,50 @@ pub(super) fn records(number: usize, problem: Problem, answered: Answered) -> im
             response: judged.text,
             tokens: completion.tokens.len(),
             truncated: completion.finish == Finish::Length,
+            unasked: !judged.asked,
             verdict,
             ungraded,
         })
     })
+}
+
+/// Judges the problems among the records of a block that have a response without a verdict. All their responses are handed over,
+/// since a reward may compare them; a verdict that is there gives way to another verdict alone.
+pub(super) fn judge_again(records: &mut [Record], reward: &dyn Reward, rollout: &RolloutConfig) {
+    let open: BTreeSet<usize> = records.iter().filter(|record| record.is_ungraded()).map(Record::problem).collect();
+    let mut asked: Vec<(&mut Response, Truth)> = Vec::new();
+    for record in records {
+        if let Record::Response(response) = record
+            && open.contains(&response.problem)
+            && !response.unasked
+        {
+            let truth = Truth { answer: response.gold.clone() };
+            asked.push((response, truth));
+        }
+    }
+    let answers: Vec<Answer<'_>> = asked
+        .iter()
+        .map(|(response, truth)| Answer {
+            problem: &response.question,
+            response: &response.response,
+            truth,
+            tokens: response.tokens,
+            group: response.problem,
+        })
+        .collect();
+    if answers.is_empty() {
+        return;
+    }
+    let verdicts = outcomes(reward, &answers);
+    for ((response, _), verdict) in asked.iter_mut().zip(verdicts) {
+        let penalty = rollout.overlong_penalty.map(|penalty| penalty.penalty(response.tokens));
+        match verdict {
+            Ok(verdict) => {
+                response.verdict = Some(with_penalty(verdict, penalty));
+                response.ungraded = None;
+            }
+            Err(reason) if response.verdict.is_none() => response.ungraded = Some(reason),
+            Err(_) => {}
+        }
+    }
 }

@@ -39,6 +39,8 @@ pub struct Attempt {
 /// What a judge said of a response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Marks {
+    /// Whether the reward was asked; a response that was cut may count as wrong unasked.
+    pub asked: bool,
     /// Whether the answer is right.
     pub right: bool,
     /// The reward, as learnt from in training.
@@ -58,6 +60,11 @@ impl Tally {
     #[must_use]
     pub fn problems(&self) -> usize {
         self.outcomes.len() + self.skipped.len()
+    }
+
+    /// All responses.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = &Attempt> + Clone {
+        self.outcomes.iter().flat_map(|outcome| &outcome.attempts)
     }
 
     /// Counts records in; those of one problem follow each other and come in one call.
@@ -92,6 +99,7 @@ impl Tally {
 impl Attempt {
     fn of(response: &Response) -> Self {
         let marks = response.verdict.as_ref().map(|verdict| Marks {
+            asked: !response.unasked,
             right: verdict.is_right(),
             reward: f64::from(verdict.overall),
             parts: verdict.parts.iter().map(|part| (part.name.clone(), f64::from(part.value))).collect(),
@@ -101,7 +109,7 @@ impl Attempt {
 }
 
 impl Outcome {
-    /// Responses that a judge had a say on.
+    /// Responses that count, right or wrong.
     #[must_use]
     pub fn graded(&self) -> usize {
         self.marks().count()
@@ -120,7 +128,17 @@ impl Outcome {
         (graded > 0).then(|| self.right() as f64 / graded as f64)
     }
 
+    /// What was said of the responses; nothing where the reward was asked and judged none of them.
     pub(super) fn marks(&self) -> impl Iterator<Item = &Marks> {
-        self.attempts.iter().filter_map(|attempt| attempt.marks.as_ref())
+        let counts = is_judged(&self.attempts);
+        self.attempts.iter().filter_map(|attempt| attempt.marks.as_ref()).filter(move |_| counts)
     }
+}
+
+/// Whether responses say anything: the reward judged one of them, or was asked for none. Where it judged nothing that it was asked
+/// for, the responses that were cut and count as wrong unasked are no measurement by themselves.
+pub(super) fn is_judged<'a>(attempts: impl IntoIterator<Item = &'a Attempt, IntoIter: Clone>) -> bool {
+    let mut attempts = attempts.into_iter();
+    let judged = attempts.clone().any(|attempt| attempt.marks.as_ref().is_some_and(|marks| marks.asked));
+    judged || attempts.all(|attempt| attempt.marks.is_some())
 }

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use dataset::shapes::{self, ShapesConfig};
 use serde_json::Value;
 
-use crate::program::{Ended, device_name, sightline};
+use crate::program::{Ended, device_name, fixture, sightline};
 
 /// A small model that has seen nothing and 34 problems of two sorts: more than one block.
 struct Given {
@@ -101,6 +101,51 @@ fn problems_are_answered_and_kept() {
     assert!(std::fs::read(output.join("responses.jsonl")).expect("responses") == before, "what is kept stays as it is");
 }
 
+/// What a reward of the user's left ungraded is judged when the evaluation is taken up again, finished or not, and nothing is
+/// answered anew: file and figures come out as if the reward had never failed.
+#[test]
+fn ungraded_responses_are_judged_again() {
+    let given = Given::new();
+    let judge = given.path("judge.sh");
+    let alive = r#"while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"score\":1}"; done"#;
+    let part = format!(
+        "reward={{ parts = [{{ kind = 'subprocess', name = 'mine', command = ['sh', '{}'], limits = {{ retries = 0 }} }}] }}",
+        judge.display()
+    );
+    let eval = |name: &str, script: &str| {
+        std::fs::write(&judge, script).expect("a writable folder");
+        let folder = given.path(name).display().to_string();
+        given.eval(&["--output", &folder, "rollout.judge_truncated=true", &part])
+    };
+    let read = |name: &str, file: &str| std::fs::read_to_string(given.path(name).join(file)).expect("a kept file");
+    eval("healthy", alive).output();
+    let dead = eval("dead", "exit 1");
+    dead.fails_with("the same command judges them again");
+    assert!(!dead.output.contains('%'), "no figures: {dead:?}");
+    let figures: Value = serde_json::from_str(&read("dead", "summary.json")).expect("JSON");
+    assert_eq!(figures["evaluation"]["overall"]["accuracy"], Value::Null);
+    let nothing = given.eval(&["--limit", "0"]);
+    nothing.fails_with("there is no problem to answer");
+    assert_eq!(nothing.output, "");
+    assert!(read("dead", "responses.jsonl").contains("\"ungraded\""));
+    // With the last block gone besides, which is answered then.
+    let first: String = read("dead", "responses.jsonl").lines().take(64).map(|line| format!("{line}\n")).collect();
+    std::fs::create_dir(given.path("half")).expect("a writable folder");
+    std::fs::write(given.path("half/responses.jsonl"), first).expect("a writable folder");
+    std::fs::write(given.path("half/protocol.json"), read("dead", "protocol.json")).expect("a writable folder");
+    for name in ["dead", "half"] {
+        let again = eval(name, alive);
+        assert!(again.errors.contains("judged again"), "{again:?}");
+        again.output();
+        for file in ["responses.jsonl", "summary.json"] {
+            assert!(read(name, file) == read("healthy", file), "{name}/{file}");
+        }
+        let settled = eval(name, "exit 1");
+        assert!(!settled.errors.contains("judged again"), "nothing is left to judge: {settled:?}");
+        settled.output();
+    }
+}
+
 /// The likeliest tokens do not depend on the seed; they take one response. The first problems have the same responses whether
 /// or not others follow.
 #[test]
@@ -130,6 +175,7 @@ fn greedy_answers_and_first_problems() {
     let greedy = eval("greedy", &["--greedy", "--limit", "3"]);
     assert_eq!((greedy.len(), &greedy[2]["sample"]), (3, &0.into()));
     assert_eq!(greedy, eval("other", &["--greedy", "--limit", "3", "--seed", "5"]));
+    assert_eq!(greedy, eval("zero", &["--temperature", "0", "--limit", "3"]), "one response, as with --greedy");
     let (three, all) = (eval("three", &["--limit", "3"]), eval("all", &["--limit", "5"]));
     assert_eq!(three.len(), 24, "training's eight responses to each");
     assert_eq!(three, all[..24]);
@@ -202,7 +248,7 @@ fn evaluations_are_compared() {
     );
     assert!(compare(1, 0, &[]).output().contains("difference -25.0 points, 95 % interval"), "the other way round");
     let text = compare(1, 2, &[]).output();
-    assert!(text.contains("2 problems were answered in the first evaluation alone"), "{text}");
+    assert!(text.contains("2 problems answered in the first evaluation alone were left out"), "{text}");
     std::fs::write(&path, changed.replace("How many", "Count how many").replace("What color", "Which color"))
         .expect("a writable folder");
     compare(0, 1, &[]).fails_with("not the same in both");
@@ -238,6 +284,27 @@ fn presets_are_explained() {
         preset.starts_with("geo3k with ") && preset.contains("max_new_tokens=4") && !preset.contains("model"),
         "{preset}"
     );
+}
+
+/// A preset reads the data it names; a setting of the user's counts more.
+#[test]
+fn presets_know_their_layout() {
+    let given = Given::new();
+    let (model, device) = (given.path("model").display().to_string(), device_name());
+    let data = fixture("parquet/mmk12_layout.parquet");
+    let eval = |more: &[&str]| {
+        let arguments = ["eval", "--preset", "mmk12", "--model", &model, "--data", &data, "--device", &device];
+        let short = ["--max-new-tokens", "2", "--samples", "1", "--limit", "1", "--json"];
+        sightline(&[&arguments[..], &short, more].concat(), "")
+    };
+    let summary = json(eval(&[]));
+    assert_eq!(summary["evaluation"]["overall"]["problems"], 1);
+    assert!(summary["evaluation"]["categories"].as_object().is_some_and(|sorts| sorts.len() == 1), "{summary}");
+    eval(&["data.layout=standard"]).fails_with("its layout may be `mmk12`");
+    let explained = sightline(&["eval", "--preset", "mmk12", "--explain"], "").output();
+    for word in ["data.layout=\"mmk12\"", "data.layout=sharegpt"] {
+        assert!(explained.contains(word), "`{word}` expected in: {explained}");
+    }
 }
 
 #[test]

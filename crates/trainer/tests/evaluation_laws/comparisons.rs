@@ -23,7 +23,7 @@ proptest! {
         prop_assert!(overall.standard_error.is_none_or(|error| error == 0.0) && overall.errors_apart().is_none());
         let accuracy = tally.evaluation().overall;
         prop_assert_eq!((overall.problems, overall.before), (accuracy.problems, overall.after));
-        prop_assert!((overall.before - accuracy.accuracy).abs() < 1e-12);
+        prop_assert!((overall.before - accuracy.accuracy.unwrap_or_default()).abs() < 1e-12);
     }
 
     /// Turned round, a comparison says the opposite with the same error.
@@ -65,6 +65,18 @@ fn pairs_have_the_smaller_error() {
     assert!((overall.errors_apart().expect("an error") - 0.15 / error).abs() < 1e-12);
     let [low, high] = overall.interval().expect("an error");
     assert!((low - (0.15 - 1.96 * error)).abs() < 1e-12 && (high - (0.15 + 1.96 * error)).abs() < 1e-12);
+    let printed = overall.to_string();
+    assert!(
+        printed.starts_with("+15.0 points, 95 % interval +") && printed.contains("paired over 5 problems"),
+        "{printed}"
+    );
+    assert_eq!(
+        Paired::between(&before.clone().evaluation(), &after.clone().evaluation()),
+        overall,
+        "from figures alone"
+    );
+    let itself = Comparison::of(&before, &before).overall.to_string();
+    assert_eq!(itself, "+0.0 points, the same for each of 5 problems: its paired standard error is 0");
     let apart = [before, after].map(|tally| tally.evaluation().overall.standard_error.expect("five problems"));
     assert!(error < 0.3 * apart[0].hypot(apart[1]), "{error} and {apart:?}");
     let nothing = Comparison::of(&of_right(&[], 2), &of_right(&[1], 2));

@@ -35,6 +35,7 @@ fn outcome(samples: usize) -> impl Strategy<Value = Outcome> {
 
 fn attempt() -> impl Strategy<Value = Attempt> {
     let marks = (any::<bool>(), 0_u8..3, prop::option::of(0_u8..2)).prop_map(|(right, reward, format)| Marks {
+        asked: true,
         right,
         reward: f64::from(reward) / 2.0,
         parts: format.map(|value| ("format".to_owned(), f64::from(value))).into_iter().collect(),
@@ -46,7 +47,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 /// A tally of problems that all have the same number of right responses out of `samples`, one by one.
 pub(crate) fn of_right(right: &[usize], samples: usize) -> Tally {
     let attempt = |right| {
-        let marks = Marks { right, reward: 0.0, parts: Vec::new() };
+        let marks = Marks { asked: true, right, reward: 0.0, parts: Vec::new() };
         Attempt { tokens: 1, truncated: false, marks: Some(marks) }
     };
     let outcome = |(problem, &right): (usize, &usize)| Outcome {

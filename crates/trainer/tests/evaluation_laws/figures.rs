@@ -46,8 +46,8 @@ proptest! {
         prop_assert_eq!(sum(|score| score.ungraded), overall.ungraded);
         let format = |score: &Score| score.parts.get("format").copied().unwrap_or_default();
         let graded = |score: &Score| score.responses - score.ungraded;
-        prop_assert!(close(merged(&parts, |score| score.accuracy, |score| score.problems), overall.accuracy));
-        prop_assert!(close(merged(&parts, |score| score.reward, graded), overall.reward));
+        prop_assert!(close(merged(&parts, |score| score.accuracy.unwrap_or_default(), |score| score.problems), overall.accuracy.unwrap_or_default()));
+        prop_assert!(close(merged(&parts, |score| score.reward.unwrap_or_default(), graded), overall.reward.unwrap_or_default()));
         prop_assert!(close(merged(&parts, format, graded), format(&overall)));
         prop_assert!(close(merged(&parts, |score| score.length.mean, |score| score.responses), overall.length.mean));
         prop_assert!(close(merged(&parts, |score| score.truncated, |score| score.responses), overall.truncated));
@@ -60,12 +60,12 @@ proptest! {
         let everything_is_graded = tally.outcomes.iter().all(|outcome| outcome.graded() == tally.samples);
         let samples = tally.samples;
         let overall = tally.evaluation().overall;
-        let shares = [overall.accuracy, overall.truncated];
+        let shares = [overall.accuracy.unwrap_or_default(), overall.truncated];
         let passes = overall.pass_at.values().chain(overall.parts.values());
         prop_assert!(shares.iter().chain(passes).all(|share| (0.0..=1.0 + 1e-12).contains(share)));
         prop_assert!(overall.length.p50 <= overall.length.p95 && overall.length.p95 <= overall.length.max);
         if everything_is_graded && overall.problems > 0 {
-            let passes: Vec<f64> = std::iter::once(overall.accuracy).chain(overall.pass_at.values().copied()).collect();
+            let passes: Vec<f64> = overall.accuracy.into_iter().chain(overall.pass_at.values().copied()).collect();
             prop_assert!(passes.is_sorted_by(|fewer, more| *fewer <= more + 1e-12), "{:?}", passes);
             prop_assert_eq!(overall.pass_at.keys().copied().collect::<Vec<_>>(), [2, 4].into_iter().filter(|k| *k <= samples).collect::<Vec<_>>());
         }
@@ -100,8 +100,9 @@ proptest! {
                 [(1.0 - p) * (1.0 - p), 2.0 * p * (1.0 - p), p * p][right]
             }).product();
             let overall = of_right(&right, 2).evaluation().overall;
-            mean += chance * overall.accuracy;
-            square += chance * overall.accuracy.powi(2);
+            let accuracy = overall.accuracy.expect("graded problems");
+            mean += chance * accuracy;
+            square += chance * accuracy.powi(2);
             estimate += chance * overall.sampling_error.expect("two responses").powi(2);
         }
         prop_assert!(close(square - mean * mean, estimate), "{} and {}", square - mean * mean, estimate);

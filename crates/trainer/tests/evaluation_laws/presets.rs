@@ -44,6 +44,20 @@ fn sizes_are_the_published_ones() {
     assert!(error.contains("`geo3`") && error.contains("geo3k, mmk12"), "{error}");
 }
 
+/// Who reports a benchmark stands in its published numbers: PGPO has no We-Math, VPPO no MathVerse-V.
+#[test]
+fn papers_are_those_with_numbers() {
+    for preset in presets().expect("well-formed") {
+        let expected: &[&str] = match preset.name {
+            "we-math" => &["VPPO"],
+            "mathverse-v" => &["PGPO"],
+            _ => &["PGPO", "VPPO"],
+        };
+        assert_eq!(preset.papers(), expected, "{}", preset.name);
+        assert!(["VPPO", "PGPO"].iter().all(|paper| !preset.harness.title.contains(paper)), "{}", preset.harness.title);
+    }
+}
+
 /// The averages that the papers print are those of the numbers kept here.
 #[test]
 fn published_averages_are_met() {

@@ -149,6 +149,7 @@ fn group(recorded: &Recorded, first: usize, policy: &QwenVl) -> Group {
         completions: rows.clone().map(completion).collect(),
         texts: vec![String::new(); 4],
         verdicts: rows.map(verdict).collect(),
+        asked: 0,
         ungraded: 0,
     }
 }

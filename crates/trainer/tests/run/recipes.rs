@@ -35,8 +35,8 @@ fn long_responses_lose_reward() {
         let mut config = workspace.config(output, "grpo");
         config.rollout.overlong_penalty = Some(SoftOverlong::new(limit, 4, 0.5).expect("valid"));
         let report = Trainer::start(config).expect("starts").step().expect("a step");
-        assert_eq!((report.response_length, report.accuracy), (7.0, 0.0), "an untrained policy rambles");
-        report.reward
+        assert_eq!((report.response_length, report.accuracy), (7.0, Some(0.0)), "an untrained policy rambles");
+        report.reward.expect("judged responses")
     };
     assert_eq!((step("short", 7), step("middle", 9), step("long", 11)), (-0.5, -0.25, 0.0));
 }

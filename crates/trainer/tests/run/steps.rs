@@ -5,7 +5,10 @@ use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use reward::{Answer, Part, Reason, Reward, SoftOverlong, Ungraded, Verdict};
 use rollout::Finish;
-use trainer::{KlEstimator, Objective, Recipe, ReferenceKl, Source, TrainConfig, Trainer, dapo, grpo, vppo};
+use trainer::{
+    KlEstimator, MetricsFile, Objective, Recipe, ReferenceKl, Source, TrainConfig, TrainObserver as _, Trainer, dapo,
+    grpo, vppo,
+};
 use vlm_model::QwenVl;
 
 use crate::workspace::{EveryOther, Workspace};
@@ -171,19 +174,19 @@ fn ungraded_responses_are_left_out() {
         (groups, sums, bits(&trainer.policy) != before, report)
     };
     let (groups, sums, moved, report) = step("all", &[3, 3]);
-    assert_eq!((groups, sums), ((2, 2, 0), (0, 0.5, 0.5, Some(2.0))));
+    assert_eq!((groups, sums), ((2, 2, 0), (0, Some(0.5), Some(0.5), Some(2.0))));
     assert!(moved && report.skipped_updates == 0 && report.response_length > 0.0);
     let (groups, sums, moved, report) = step("some", &[3, 2]);
-    assert_eq!((groups, sums), ((2, 2, 0), (1, 0.55, 0.55, Some(2.2))));
+    assert_eq!((groups, sums), ((2, 2, 0), (1, Some(0.55), Some(0.55), Some(2.2))));
     assert!(moved && report.skipped_updates == 0);
     let (groups, sums, moved, _) = step("one", &[3, 1]);
-    assert_eq!((groups, sums), ((2, 1, 1), (2, 0.625, 0.625, Some(2.5))));
+    assert_eq!((groups, sums), ((2, 1, 1), (2, Some(0.625), Some(0.625), Some(2.5))));
     assert!(moved);
     let (groups, sums, moved, report) = step("none", &[0, 1]);
-    assert_eq!((groups, sums), ((2, 0, 2), (5, 1.0, 1.0, Some(4.0))));
+    assert_eq!((groups, sums), ((2, 0, 2), (5, Some(1.0), Some(1.0), Some(4.0))));
     assert!(!moved && report.policy_loss == 0.0 && report.gradient_norm == 0.0);
     let (groups, sums, _, _) = step("nothing", &[0, 0]);
-    assert_eq!((groups, sums), ((2, 0, 2), (6, 0.0, 0.0, None)));
+    assert_eq!((groups, sums), ((2, 0, 2), (6, None, None, None)));
 }
 
 /// Where one response to a prompt is all a run asks for, one is enough.
@@ -222,6 +225,9 @@ fn parts_of_the_reward_are_logged() {
     // One that ends at once judges nothing, and the step goes on.
     let report = Trainer::start(config("broken", "exit 1")).expect("starts").step().expect("not an error");
     assert_eq!((report.ungraded, report.kept_groups, report.ungraded_groups), (6, 0, 2));
+    assert_eq!((report.reward, report.accuracy), (None, None), "nothing was measured");
+    let line = serde_json::to_value(&report).expect("a JSON object");
+    assert_eq!((&line["reward/overall"], line.get("reward/overlong-penalty")), (&serde_json::Value::Null, None));
     // One that is not there is found before anything is loaded.
     let mut missing = config("missing", program);
     missing.reward = toml::from_str("[[parts]]\nkind = 'subprocess'\ncommand = ['/no/such/judge']").expect("valid");
@@ -281,5 +287,18 @@ fn runs_end_with_a_validation() {
     let evaluation = trainer.run(&mut []).expect("runs").expect("there are held-out problems");
     let overall = &evaluation.overall;
     assert_eq!((overall.problems, evaluation.samples, overall.responses), (3, 2, 6));
-    assert!((0.0..=1.0).contains(&overall.accuracy));
+    assert!(overall.accuracy.is_some_and(|accuracy| (0.0..=1.0).contains(&accuracy)));
+
+    // A reward that judges nothing leaves no figures, in words or in the file of metrics.
+    trainer.reward = Box::new(Sparing(&[0, 0, 0]));
+    let held_out = trainer.config.data.held_out.clone().expect("held-out problems");
+    let held_out = trainer.config.data.open(&held_out).expect("the same file");
+    let dead = trainer.validate(&held_out, |_| {}).expect("not an error");
+    assert_eq!(dead.to_string(), "not known, no response was judged (0 problems × 2; responses ungraded: 6)");
+    let output = &trainer.config.output;
+    MetricsFile::open(output).expect("a folder").on_validation(1, &dead).expect("a writable file");
+    let metrics = std::fs::read_to_string(output.join("metrics.jsonl")).expect("metrics");
+    let line: serde_json::Value = serde_json::from_str(metrics.lines().last().expect("a line")).expect("JSON");
+    assert!(line["val/accuracy"].is_null() && line["val/reward_score"].is_null(), "{line}");
+    assert_eq!((&line["val/problems"], &line["val/ungraded"]), (&0.into(), &6.into()));
 }

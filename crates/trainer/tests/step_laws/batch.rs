@@ -129,7 +129,15 @@ fn groups(policy: &QwenVl, processor: &Processor) -> Vec<Group> {
         let completions = responses.iter().map(completion).collect();
         let verdict = |&(_, overall): &(usize, f32)| Verdict { overall, accuracy: overall, parts: Vec::new() };
         let verdicts = responses.iter().map(verdict).collect();
-        Group { task, features, completions, texts: vec![String::new(); responses.len()], verdicts, ungraded: 0 }
+        Group {
+            task,
+            features,
+            completions,
+            texts: vec![String::new(); responses.len()],
+            verdicts,
+            asked: 0,
+            ungraded: 0,
+        }
     };
     problems.into_iter().zip(RESPONSES).map(|(problem, responses)| group(problem, responses)).collect()
 }

@@ -28,21 +28,11 @@ pub(super) fn compare(before: &Path, after: &Path, json: bool) -> Result<(), Tra
     print(&trimmed(&table))?;
     for (count, which) in [(comparison.only_before, "first"), (comparison.only_after, "second")] {
         if count > 0 {
-            print(&format!("{count} problems were answered in the {which} evaluation alone and are left out"))?;
+            let (noun, verb) = if count == 1 { ("problem", "was") } else { ("problems", "were") };
+            print(&format!("{count} {noun} answered in the {which} evaluation alone {verb} left out"))?;
         }
     }
-    let overall = &comparison.overall;
-    let (Some([low, high]), Some(apart)) = (overall.interval(), overall.errors_apart()) else {
-        return print("no standard error can be given for the difference");
-    };
-    print(&format!(
-        "difference {:+.1} points, 95 % interval {:+.1} to {:+.1} (paired over {} problems), {:.1} standard errors",
-        100.0 * overall.difference,
-        100.0 * low,
-        100.0 * high,
-        overall.problems,
-        apart.abs()
-    ))
+    print(&format!("difference {}", comparison.overall))
 }
 
 fn row(name: &str, paired: &Paired) -> Vec<String> {

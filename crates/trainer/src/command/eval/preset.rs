@@ -11,8 +11,13 @@ pub(super) fn list(as_json: bool) -> Result<(), TrainError> {
         return presets.iter().try_for_each(|preset| print(&json!(preset).to_string()));
     }
     let width = presets.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
-    for Preset { name, benchmark, harness } in &presets {
-        print(&format!("{name:width$}  {:4} problems  {}: {}", benchmark.problems, benchmark.title, harness.title))?;
+    for preset in &presets {
+        let Preset { name, benchmark, harness } = preset;
+        let papers = preset.papers().join(" and ");
+        print(&format!(
+            "{name:width$}  {:4} problems  {}, reported by {papers}: {}",
+            benchmark.problems, benchmark.title, harness.title
+        ))?;
     }
     print("sightline eval --preset NAME --explain says what each asks and what of it is published")
 }
@@ -23,6 +28,7 @@ pub(super) fn explain(preset: &Preset, as_json: bool) -> Result<(), TrainError> 
     }
     let Preset { name, benchmark, harness } = preset;
     print(&format!("{name}: {}, {}", benchmark.title, harness.title))?;
+    print(&format!("reported by: {}", preset.papers().join(" and ")))?;
     print(&format!("source: {}", harness.source))?;
     print(&format!("problems: {} ({})", benchmark.problems, benchmark.data.join("; ")))?;
     section("settings", &preset.overrides())?;

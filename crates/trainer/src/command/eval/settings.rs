@@ -30,7 +30,7 @@ pub(super) struct Settings {
     /// Take the likeliest token, one response to each problem
     #[arg(long, conflicts_with_all = ["samples", "temperature", "top_p", "top_k"])]
     greedy: bool,
-    /// Divides the logits; 0 takes the likeliest token
+    /// Divides the logits; 0 takes the likeliest token, like --greedy
     #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// Keep the smallest set of tokens with this share of the probability
@@ -108,7 +108,8 @@ impl Settings {
     fn flags(&self) -> Vec<String> {
         let (files, overrides) = self.data();
         let path = |path: &PathBuf| path.display().to_string();
-        let greedy = self.greedy.then_some(1);
+        // The likeliest tokens are the same in every response.
+        let greedy = (self.greedy || self.temperature == Some(0.0)).then_some(1);
         let flags = [
             self.model.as_ref().map(|model| text("model", &path(model))),
             (!files.is_empty()).then(|| format!("data.held_out={}", toml::Value::from(files))),

@@ -36,7 +36,7 @@ pub(super) fn trimmed(table: &Table) -> String {
 fn row(name: &str, score: &Score, passes: &[usize]) -> Vec<String> {
     let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share));
     let mut row =
-        vec![name.to_owned(), score.problems.to_string(), percent(Some(score.accuracy)), percent(score.standard_error)];
+        vec![name.to_owned(), score.problems.to_string(), percent(score.accuracy), percent(score.standard_error)];
     row.extend(passes.iter().map(|k| percent(score.pass_at.get(k).copied())));
     let length = score.length;
     row.extend([format!("{:.1}", length.mean), length.p50.to_string(), length.p95.to_string()]);
