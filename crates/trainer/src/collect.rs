@@ -188,8 +188,8 @@ fn admit<G>(
 }
 
 impl RewardSums {
-    /// A sum over the responses with a verdict as their mean. `None` without any, or where the reward was asked and judged
-    /// nothing: the zeros of responses that were cut are no measurement by themselves then.
+    /// A sum over the responses with a verdict as their mean. `None` without any, or where the reward was asked and
+    /// judged nothing: the zeros of responses that were cut are no measurement by themselves then.
     #[must_use]
     pub fn mean(&self, sum: f64) -> Option<f64> {
         let judged = self.count > 0 && (self.asked > 0 || self.ungraded == 0);

@@ -44,8 +44,9 @@ impl Exam {
         Protocol::new(&self.config, self.preset.as_deref(), self.problems.dataset(), self.count)
     }
 
-    /// Answers the problems and takes the figures; with a journal, only the problems it does not hold, and what it holds
-    /// without a verdict is judged again. `done` is told after every block. The model is loaded if there is something left to answer.
+    /// Answers the problems and takes the figures; with a journal, only the problems it does not hold, and what it
+    /// holds without a verdict is judged again. `done` is told after every block. The model is loaded if there is
+    /// something left to answer.
     ///
     /// # Errors
     /// If the model cannot be loaded, nothing can be sampled, or the journal cannot be written.

@@ -33,8 +33,9 @@ pub struct Evaluation {
 
 /// Figures over some problems.
 ///
-/// An ungraded response counts among the lengths and nowhere else. A response that was cut may count as wrong unasked, but not
-/// alone: where the reward judged none of those it was asked for, be it for one problem or for all, nothing is counted.
+/// An ungraded response counts among the lengths and nowhere else. A response that was cut may count as wrong
+/// unasked, but not alone: where the reward judged none of those it was asked for, be it for one problem or for all,
+/// nothing is counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Score {
     /// Problems with a graded response.
@@ -200,8 +201,8 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 impl fmt::Display for Evaluation {
-    /// The accuracy in percent or that there is none, its standard error over problems (SE), what it was taken over, the last pass@k, and what is
-    /// missing from it.
+    /// The accuracy in percent or that there is none, its standard error over problems (SE), what it was taken over,
+    /// the last pass@k, and what is missing from it.
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         let Self { samples, overall, skipped, .. } = self;
         match overall.accuracy {

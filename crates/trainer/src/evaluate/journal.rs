@@ -98,8 +98,8 @@ impl Journal {
         Ok(())
     }
 
-    /// If there are responses without a verdict, hands over all records, a block at a time, and keeps what they have become. A
-    /// new file takes the old one's place at once, so that a killed process leaves one or the other.
+    /// If there are responses without a verdict, hands over all records, a block at a time, and keeps what they have
+    /// become. A new file takes the old one's place at once, so that a killed process leaves one or the other.
     ///
     /// # Errors
     /// If the file cannot be read or written.

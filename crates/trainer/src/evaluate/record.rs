@@ -107,8 +107,8 @@ pub(super) fn records(number: usize, problem: Problem, answered: Answered) -> im
     })
 }
 
-/// Judges the problems among the records of a block that have a response without a verdict. All their responses are handed over,
-/// since a reward may compare them; a verdict that is there gives way to another verdict alone.
+/// Judges the problems among the records of a block that have a response without a verdict. All their responses are
+/// handed over, since a reward may compare them; a verdict that is there gives way to another verdict alone.
 pub(super) fn judge_again(records: &mut [Record], reward: &dyn Reward, rollout: &RolloutConfig) {
     let open: BTreeSet<usize> = records.iter().filter(|record| record.is_ungraded()).map(Record::problem).collect();
     let mut asked: Vec<(&mut Response, Truth)> = Vec::new();

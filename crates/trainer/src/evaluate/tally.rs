@@ -135,8 +135,8 @@ impl Outcome {
     }
 }
 
-/// Whether responses say anything: the reward judged one of them, or was asked for none. Where it judged nothing that it was asked
-/// for, the responses that were cut and count as wrong unasked are no measurement by themselves.
+/// Whether responses say anything: the reward judged one of them, or was asked for none. Where it judged nothing that
+/// it was asked for, the responses that were cut and count as wrong unasked are no measurement by themselves.
 pub(super) fn is_judged<'a>(attempts: impl IntoIterator<Item = &'a Attempt, IntoIter: Clone>) -> bool {
     let mut attempts = attempts.into_iter();
     let judged = attempts.clone().any(|attempt| attempt.marks.as_ref().is_some_and(|marks| marks.asked));

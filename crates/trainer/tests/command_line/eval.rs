@@ -101,15 +101,16 @@ fn problems_are_answered_and_kept() {
     assert!(std::fs::read(output.join("responses.jsonl")).expect("responses") == before, "what is kept stays as it is");
 }
 
-/// What a reward of the user's left ungraded is judged when the evaluation is taken up again, finished or not, and nothing is
-/// answered anew: file and figures come out as if the reward had never failed.
+/// What a reward of the user's left ungraded is judged when the evaluation is taken up again, finished or not, and
+/// nothing is answered anew: file and figures come out as if the reward had never failed.
 #[test]
 fn ungraded_responses_are_judged_again() {
     let given = Given::new();
     let judge = given.path("judge.sh");
     let alive = r#"while read -r line; do id=${line#*:}; echo "{\"id\":${id%%,*},\"score\":1}"; done"#;
     let part = format!(
-        "reward={{ parts = [{{ kind = 'subprocess', name = 'mine', command = ['sh', '{}'], limits = {{ retries = 0 }} }}] }}",
+        "reward={{ parts = [{{ kind = 'subprocess', name = 'mine', command = ['sh', '{}'], \
+         limits = {{ retries = 0 }} }}] }}",
         judge.display()
     );
     let eval = |name: &str, script: &str| {

@@ -46,8 +46,10 @@ proptest! {
         prop_assert_eq!(sum(|score| score.ungraded), overall.ungraded);
         let format = |score: &Score| score.parts.get("format").copied().unwrap_or_default();
         let graded = |score: &Score| score.responses - score.ungraded;
-        prop_assert!(close(merged(&parts, |score| score.accuracy.unwrap_or_default(), |score| score.problems), overall.accuracy.unwrap_or_default()));
-        prop_assert!(close(merged(&parts, |score| score.reward.unwrap_or_default(), graded), overall.reward.unwrap_or_default()));
+        let accuracy = |score: &Score| score.accuracy.unwrap_or_default();
+        let reward = |score: &Score| score.reward.unwrap_or_default();
+        prop_assert!(close(merged(&parts, accuracy, |score| score.problems), accuracy(&overall)));
+        prop_assert!(close(merged(&parts, reward, graded), reward(&overall)));
         prop_assert!(close(merged(&parts, format, graded), format(&overall)));
         prop_assert!(close(merged(&parts, |score| score.length.mean, |score| score.responses), overall.length.mean));
         prop_assert!(close(merged(&parts, |score| score.truncated, |score| score.responses), overall.truncated));
