@@ -42,9 +42,10 @@ impl Reading {
     }
 }
 
-/// Whether an answer is understood as more than text.
+/// Whether an answer, prepared as for grading, is understood as more than text.
 pub(crate) fn is_read(text: &str) -> bool {
-    text.len() <= LONGEST_READ && Reading::of(text, Grouping::Thousands).answer.is_ok_and(|answer| !answer.is_text())
+    let text = collapsed(text);
+    text.len() <= LONGEST_READ && Reading::of(&text, Grouping::Thousands).answer.is_ok_and(|answer| !answer.is_text())
 }
 
 pub(crate) fn grade(prediction: &str, gold: &str) -> Grade {

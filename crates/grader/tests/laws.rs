@@ -242,3 +242,12 @@ proptest! {
         }
     }
 }
+
+/// Whether an answer is understood is asked of what is graded: without the marks that only set it off.
+#[test]
+fn answers_are_understood_as_they_are_graded() {
+    for gold in ["<answer>5</answer>", "**5**", "`5`", "_5_", " 5 ", r"\boxed{5}"] {
+        assert!(grade("5", gold, Profile::StrictSound).correct && is_understood(gold), "{gold}");
+    }
+    assert!(!is_understood("a cat on a mat"));
+}

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::limits::Limits;
@@ -46,6 +46,49 @@ struct Batch {
     attempts: usize,
 }
 
+/// What is left of a round.
+struct Round {
+    left: Mutex<Left>,
+    /// Told whenever a batch comes back.
+    changed: Condvar,
+    deadline: Instant,
+}
+
+struct Left {
+    queue: VecDeque<Batch>,
+    /// Batches that workers are at, of which answers may yet be put back.
+    in_flight: usize,
+}
+
+impl Round {
+    /// The next batch, waited for as long as others may come back; none after the last or the deadline.
+    fn next(&self) -> Option<Batch> {
+        let mut left = locked(&self.left);
+        loop {
+            let time = self.deadline.saturating_duration_since(Instant::now());
+            if time.is_zero() {
+                return None;
+            }
+            if let Some(batch) = left.queue.pop_front() {
+                left.in_flight += 1;
+                return Some(batch);
+            }
+            if left.in_flight == 0 {
+                return None;
+            }
+            left = self.changed.wait_timeout(left, time).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes a batch back with what has to be sent again.
+    fn done(&self, again: impl IntoIterator<Item = Batch>) {
+        let mut left = locked(&self.left);
+        left.queue.extend(again);
+        left.in_flight -= 1;
+        self.changed.notify_all();
+    }
+}
+
 type Outcome = Result<Score, Ungraded>;
 
 impl<W: Worker> Pool<W> {
@@ -59,12 +102,12 @@ impl<W: Worker> Pool<W> {
         let deadline = Instant::now() + self.limits.deadline();
         let places: Vec<usize> = (0..answers.len()).collect();
         let batches = places.chunks(self.limits.raw().batch);
-        let queue: Mutex<VecDeque<Batch>> =
-            Mutex::new(batches.map(|places| Batch { places: places.to_vec(), attempts: 0 }).collect());
+        let queue = batches.map(|places| Batch { places: places.to_vec(), attempts: 0 }).collect();
+        let round = Round { left: Mutex::new(Left { queue, in_flight: 0 }), changed: Condvar::new(), deadline };
         let outcomes: Mutex<Vec<Option<Outcome>>> = Mutex::new(vec![None; answers.len()]);
         std::thread::scope(|scope| {
             for worker in &self.workers {
-                scope.spawn(|| self.work(&mut *locked(worker), answers, &queue, &outcomes, deadline));
+                scope.spawn(|| self.work(&mut *locked(worker), answers, &round, &outcomes));
             }
         });
         let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -72,21 +115,13 @@ impl<W: Worker> Pool<W> {
     }
 
     /// Takes batches until none is left or the deadline has passed.
-    fn work(
-        &self,
-        worker: &mut W,
-        answers: &[Answer<'_>],
-        queue: &Mutex<VecDeque<Batch>>,
-        outcomes: &Mutex<Vec<Option<Outcome>>>,
-        deadline: Instant,
-    ) {
+    fn work(&self, worker: &mut W, answers: &[Answer<'_>], round: &Round, outcomes: &Mutex<Vec<Option<Outcome>>>) {
         let mut failures = 0;
-        while Instant::now() < deadline {
-            let Some(batch) = locked(queue).pop_front() else { return };
+        while let Some(batch) = round.next() {
             let first = self.next_id.fetch_add(batch.places.len() as u64, Ordering::Relaxed);
             let requests: Vec<Request<'_>> =
                 batch.places.iter().zip(first..).map(|(&place, id)| Request::new(id, &answers[place])).collect();
-            let (replies, fault) = worker.exchange(&requests, deadline);
+            let (replies, fault) = worker.exchange(&requests, round.deadline);
             {
                 let mut outcomes = locked(outcomes);
                 for reply in replies {
@@ -98,36 +133,33 @@ impl<W: Worker> Pool<W> {
             }
             let Some(fault) = fault else {
                 failures = 0;
+                round.done(None);
                 continue;
             };
             failures += 1;
-            if self.put_back(batch, &fault, queue, outcomes) {
-                std::thread::sleep(time_left(self.limits.pause(failures), deadline));
+            let again = self.again(batch, &fault, outcomes);
+            if !again.is_empty() {
+                // Before others can take them: the pause is the answers', not only this worker's.
+                std::thread::sleep(time_left(self.limits.pause(failures), round.deadline));
             }
+            round.done(again);
         }
     }
 
-    /// Queues what a failed batch leaves open, one by one, so that an answer that breaks the reward breaks no other, and says that it
-    /// did so; what was sent often enough is ungraded instead.
-    fn put_back(
-        &self,
-        batch: Batch,
-        fault: &Fault,
-        queue: &Mutex<VecDeque<Batch>>,
-        outcomes: &Mutex<Vec<Option<Outcome>>>,
-    ) -> bool {
+    /// What a failed batch leaves open, one by one, so that an answer that breaks the reward breaks no other; what was sent often
+    /// enough is ungraded instead.
+    fn again(&self, batch: Batch, fault: &Fault, outcomes: &Mutex<Vec<Option<Outcome>>>) -> Vec<Batch> {
         let again = fault.reason.is_temporary() && batch.attempts < self.limits.raw().retries;
         let mut outcomes = locked(outcomes);
         let open: Vec<usize> = batch.places.into_iter().filter(|&place| outcomes[place].is_none()).collect();
         if again {
             let single = |place| Batch { places: vec![place], attempts: batch.attempts + 1 };
-            locked(queue).extend(open.into_iter().map(single));
-        } else {
-            for place in open {
-                outcomes[place] = Some(Err(self.ungraded(fault.clone())));
-            }
+            return open.into_iter().map(single).collect();
         }
-        again
+        for place in open {
+            outcomes[place] = Some(Err(self.ungraded(fault.clone())));
+        }
+        Vec::new()
     }
 
     fn ungraded(&self, Fault { reason, errors }: Fault) -> Ungraded {

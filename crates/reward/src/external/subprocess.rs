@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::limits::Limits;
 use super::pool::{Fault, Pool, Worker};
@@ -33,10 +34,22 @@ use crate::ungraded::Reason;
 #[serde(deny_unknown_fields)]
 pub struct Subprocess {
     /// The program and its arguments. No shell reads them.
+    #[serde(deserialize_with = "command")]
     pub command: Vec<String>,
     /// Bounds on it.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// Reads a command that names a program.
+fn command<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let command = Vec::<String>::deserialize(deserializer)?;
+    if command.first().is_none_or(|program| program.trim().is_empty()) {
+        return Err(D::Error::custom(
+            "the command is empty; give the program and its arguments: [\"python\", \"judge.py\"]",
+        ));
+    }
+    Ok(command)
 }
 
 impl Subprocess {

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reward::{RawLimits, Reason, WeightedSum};
 use serde_json::{Value, json};
@@ -156,6 +156,23 @@ fn a_round_has_a_deadline() {
     let outcomes = judge(&server.reward(limits), &["x"; 9]);
     let late = |reason: &Reason| matches!(reason, Reason::Deadline { .. } | Reason::Silent { .. });
     assert!(reasons(&outcomes).iter().all(late) && server.requests() < 6, "{outcomes:?}");
+}
+
+/// Answers that are sent again are shared among all workers, also where one batch held them all.
+#[test]
+fn retries_are_shared_among_workers() {
+    let time = |workers: usize| {
+        let server = Server::new(|_, _| Act::Hang);
+        let limits = RawLimits { timeout: 0.4, retries: 1, batch: 16, workers, ..impatient() };
+        let reward = server.reward(limits);
+        let started = Instant::now();
+        assert_eq!(reasons(&judge(&reward, &["x"; 8])), vec![Reason::Silent { seconds: 0.4 }; 8]);
+        assert_eq!(server.requests(), 1 + 8);
+        started.elapsed().as_secs_f64()
+    };
+    let (alone, shared) = (time(1), time(4));
+    assert!(alone > 3.5, "nine timeouts, one after another: {alone}");
+    assert!(shared < 0.7 * alone, "three timeouts, one after another: {shared} of {alone}");
 }
 
 /// What may pass is tried again, answer by answer; what will not is not.

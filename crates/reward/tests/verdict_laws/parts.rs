@@ -124,6 +124,8 @@ fn mistakes_are_named() {
         ("[[parts]]\nkind = 'answer'\n[[parts]]\nkind = 'answer'", "named like another"),
         ("[[parts]]\nkind = 'repetition'\nwords = 0", "1..=64"),
         ("[[parts]]\nkind = 'group-length'\nwords = 0", "words"),
+        ("[[parts]]\nkind = 'subprocess'\ncommand = []", "the command is empty"),
+        ("[[parts]]\nkind = 'subprocess'\ncommand = [' ', 'x']", "the command is empty"),
         ("[[parts]]\nkind = 'subprocess'\ncommand = ['x']\nlimits = { timeout = 0 }", "limits.timeout"),
         ("[[parts]]\nkind = 'subprocess'\ncommand = ['x']\nlimits = { deadline = 1e9 }", "limits.deadline"),
         ("[[parts]]\nkind = 'subprocess'\ncommand = ['x']\nlimits = { back_off = -1 }", "limits.back_off"),
@@ -145,7 +147,6 @@ fn mistakes_are_named() {
 fn what_cannot_be_asked_is_refused() {
     let build = |text: &str| read(text).expect("valid").build().map(|_| ()).map_err(|error| error.to_string());
     for (text, word) in [
-        ("[[parts]]\nkind = 'subprocess'\ncommand = []", "cannot start"),
         ("[[parts]]\nkind = 'subprocess'\ncommand = ['/no/such/program', '-x']", "/no/such/program -x"),
         ("[[parts]]\nkind = 'http'\nurl = 'localhost:80'", "http://"),
         ("[[parts]]\nkind = 'http'\nurl = 'ftp://localhost'", "ftp://localhost"),
