@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use dataset::shapes::{self, ShapesConfig};
@@ -80,7 +82,12 @@ fn what_cannot_be_fetched_is_named() {
     let hub = Hub::start(repositories());
     let cache = tempfile::tempdir().expect("a temporary folder");
     let home = cache.path().join("inner/cache");
-    check(&hub, &home, "some/nothing").fails_with("cannot download some/nothing: ");
+    let nothing = check(&hub, &home, "some/nothing");
+    nothing.fails_with("cannot download some/nothing: ");
+    nothing.fails_with(&format!("{}/api/datasets/some/nothing/revision/main replied with status 404", hub.address));
+    nothing.fails_with("check the name");
+    nothing.fails_with("HF_TOKEN");
+    assert_eq!(hub.asked().len(), 1, "what is not there is asked for once");
     check(&hub, &home, "some/words").fails_with("cannot download some/words: it has no file of the kind");
     check(&hub, &home, "some/broken").fails_with("cannot download some/broken: ");
     check(&hub, &home, "some/escape").fails_with("lies outside of it");
@@ -89,9 +96,45 @@ fn what_cannot_be_fetched_is_named() {
     check(&hub, &home, "some/geometry3k/data").fails_with("no data file or folder some/geometry3k/data");
     let mut gone = Hub::start(Repositories::new());
     gone.address = "http://127.0.0.1:9".to_owned();
-    check(&gone, &home, "some/geometry3k").fails_with("cannot download some/geometry3k: ");
+    check(&gone, &home, "some/geometry3k").fails_with("cannot download some/geometry3k: http://127.0.0.1:9/api/");
     let named = sightline_in(&[], &["data", "check", "some/geometry3k@train"], "");
     named.fails_with("a data set of the Hub has to be downloaded first");
+}
+
+/// What accepts connections and stays silent, at once or in the middle of a file, is not waited for.
+#[test]
+fn silence_is_not_waited_for() {
+    let table = fs::read(fixtures().join("parquet/geometry3k_layout.parquet")).expect("a fixture");
+    let stalls = BTreeMap::from([("stalls.parquet".to_owned(), table)]);
+    let hub = Hub::start(BTreeMap::from([("datasets/some/stalls".to_owned(), stalls)]));
+    // Nobody accepts, but the system does.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mute = format!("http://{}", silent.local_addr().expect("its address"));
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    for endpoint in [&mute, &hub.address] {
+        let started = Instant::now();
+        let fetched = trainer::Hub::at(endpoint, cache.path(), Duration::from_millis(500))
+            .expect("a client")
+            .dataset("some/stalls", None);
+        let message = fetched.expect_err("it never comes").to_string();
+        assert!(message.starts_with(&format!("cannot download some/stalls: {endpoint}/")), "{message}");
+        assert!(message.contains("sent nothing for 0.5 s"), "{message}");
+        assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
+    }
+}
+
+/// A connection that breaks off is made again, and goes on where it broke off.
+#[test]
+fn what_breaks_off_is_asked_for_again() {
+    let table = fs::read(fixtures().join("parquet/geometry3k_layout.parquet")).expect("a fixture");
+    let files = BTreeMap::from([("halves.parquet".to_owned(), table.clone())]);
+    let hub = Hub::start(BTreeMap::from([("datasets/some/halves".to_owned(), files)]));
+    let cache = tempfile::tempdir().expect("a temporary folder");
+    let fetched = trainer::Hub::at(&hub.address, cache.path(), Duration::from_secs(20))
+        .expect("a client")
+        .dataset("some/halves", None)
+        .expect("it comes in two parts");
+    assert!(fs::read(fetched.join("halves.parquet")).expect("it is there") == table, "not as it was sent");
 }
 
 /// A run takes model and data by name, and notes where they lie, so that it goes on without a Hub.

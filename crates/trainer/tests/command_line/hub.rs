@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -77,9 +78,18 @@ fn answer(stream: TcpStream, repositories: &Repositories, log: &Mutex<Vec<String
                 end.saturating_sub(1),
                 bytes.len()
             )?;
-            // One file is never sent in full.
-            let sent = if path.ends_with("broken.parquet") { part.len().min(100) } else { part.len() };
-            stream.write_all(&part[..sent])
+            // One file is never sent in full, one not at first, and one is never sent to its end.
+            let sent = match path.rsplit('/').next() {
+                Some("broken.parquet") => part.len().min(100),
+                Some("halves.parquet") if first == 0 && part.len() > 1 => part.len() / 2,
+                Some("stalls.parquet") if part.len() > 1 => part.len() / 2,
+                _ => part.len(),
+            };
+            stream.write_all(&part[..sent])?;
+            if sent < part.len() && path.ends_with("stalls.parquet") {
+                thread::sleep(Duration::from_secs(30));
+            }
+            Ok(())
         }
     }
 }
