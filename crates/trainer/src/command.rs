@@ -17,6 +17,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use trainer::TrainError;
 
+/// What standard output is called in messages.
+const STANDARD_OUTPUT: &str = "standard output";
+
 /// Trains Qwen2.5-VL by reinforcement with credit for the tokens that look at the image.
 #[derive(Parser)]
 #[command(version, about)]
@@ -78,11 +81,17 @@ fn report(error: &TrainError) {
     eprintln!("error: {error}");
 }
 
+/// Whether it failed because nobody reads standard output any more, as behind `head`.
+fn is_unread(error: &TrainError) -> bool {
+    matches!(error, TrainError::File { path, source, .. }
+        if path.as_os_str() == STANDARD_OUTPUT && source.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// Writes a line of results to standard output.
 ///
 /// # Errors
 /// If standard output is closed or full.
 fn print(line: &str) -> Result<(), TrainError> {
     let written = writeln!(std::io::stdout().lock(), "{line}");
-    written.map_err(|source| TrainError::File { action: "write to", path: "standard output".into(), source })
+    written.map_err(|source| TrainError::File { action: "write to", path: STANDARD_OUTPUT.into(), source })
 }

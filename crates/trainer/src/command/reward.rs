@@ -9,13 +9,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
-use reward::{Answer, Part, Profile, Reward as _, RewardConfig, Truth, Ungraded, Verdict, WeightedSum, answers_match};
+use reward::{
+    Answer, BuiltInPart, Part, Profile, Reward as _, RewardConfig, Truth, Ungraded, Verdict, WeightedSum, answers_match,
+};
 use serde_json::{Map, Value, json};
 use trainer::{TrainConfig, TrainError};
 
 use self::row::{Given, Row, Rows};
 use self::tally::Tally;
-use super::print;
+use super::{is_unread, print};
+
+/// Rows that programs and servers are asked about together.
+const BLOCK: usize = 256;
 
 /// Arguments of `reward`.
 #[derive(Args)]
@@ -59,7 +64,9 @@ and, where they are known (other fields are left alone):
   tokens      the response's length, for rewards that pay for it [default: its words]
 
 With --json a row becomes {\"correct\":bool,\"parts\":{…},\"micros\":…}: whether it is right, the parts of its reward and the time it
-took; where a program or server gave no verdict, \"correct\" is null and \"ungraded\" says why.";
+took; where a program or server gave no verdict, \"correct\" is null and \"ungraded\" says why. It is an error if no row is graded.
+
+Programs and servers of a --config are asked about 256 rows at a time; the time of a row is then its share of that.";
 
 /// Graders.
 #[derive(Clone, Copy, ValueEnum)]
@@ -82,7 +89,10 @@ impl From<ProfileName> for Profile {
 impl RewardCommand {
     pub(crate) fn run(self) -> Result<(), TrainError> {
         match self.action {
-            Action::Test(test) => test.run(),
+            Action::Test(test) => match test.run() {
+                Err(error) if is_unread(&error) => Ok(()),
+                result => result,
+            },
         }
     }
 }
@@ -90,27 +100,64 @@ impl RewardCommand {
 impl Test {
     fn run(self) -> Result<(), TrainError> {
         let judge = self.judge()?;
+        judge.warm_up();
         let mut tally = Tally::default();
-        for row in Rows::new(BufReader::new(open(&self.file)?), self.file.clone()) {
-            let (line, row) = row?;
-            let judged = judge.judge(&row).map_err(|message| TrainError::Usage(format!("line {line}: {message}")))?;
-            if self.json {
-                print(&judged.to_json().to_string())?;
-            } else {
-                print(&judged.line(line, &row))?;
-                tally.add(line, &row, &judged);
+        let mut reason = None;
+        let mut rows = Rows::new(BufReader::new(open(&self.file)?), self.file.clone());
+        let mut end = None;
+        while end.is_none() {
+            let mut block = Vec::new();
+            while end.is_none() && block.len() < judge.block {
+                match rows.next() {
+                    Some(Ok((line, row))) => match judge.refusal(&row) {
+                        Some(message) => end = Some(Err(TrainError::Usage(format!("line {line}: {message}")))),
+                        None => block.push((line, row)),
+                    },
+                    Some(Err(error)) => end = Some(Err(error)),
+                    None => end = Some(Ok(())),
+                }
+            }
+            for ((line, row), judged) in block.iter().zip(judge.judge(&block)) {
+                print(&if self.json { judged.to_json().to_string() } else { judged.line(*line, row) })?;
+                tally.add(*line, row, &judged);
+                reason = reason.or_else(|| judged.outcome.err());
             }
         }
-        if self.json { Ok(()) } else { tally.lines().iter().try_for_each(|line| print(line)) }
+        end.unwrap_or(Ok(()))?;
+        if !self.json {
+            tally.lines().iter().try_for_each(|line| print(line))?;
+        }
+        match (tally.ungraded(), reason) {
+            (Some(rows), Some(reason)) => {
+                Err(TrainError::Usage(format!("none of the rows was graded, of {rows}; the first: {reason}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn judge(&self) -> Result<Judge, TrainError> {
-        let profile = self.profile.map_or_else(Profile::default, Profile::from);
-        let (config, bare) = match &self.config {
-            Some(path) => (TrainConfig::read(path, &[])?.reward, None),
-            None => (RewardConfig { profile: Some(profile), ..RewardConfig::default() }, Some(profile)),
+        let Some(path) = &self.config else {
+            let profile = self.profile.map_or_else(Profile::default, Profile::from);
+            let config = RewardConfig { profile: Some(profile), ..RewardConfig::default() };
+            return Ok(Judge { reward: config.build()?, bare: Some(profile), block: 1 });
         };
-        Ok(Judge { reward: config.build()?, bare })
+        let config = TrainConfig::read(path, &[])?.reward;
+        let mut block = 1;
+        for part in config.weighted_parts() {
+            match part.part {
+                BuiltInPart::GroupLength(_) => {
+                    return Err(TrainError::Usage(format!(
+                        "the reward's part `{}` compares the responses to one prompt, which rows do not tell; take it \
+                         out of {} to test the others",
+                        part.name,
+                        path.display()
+                    )));
+                }
+                BuiltInPart::Subprocess(_) | BuiltInPart::Http(_) => block = BLOCK,
+                _ => {}
+            }
+        }
+        Ok(Judge { reward: config.build()?, bare: None, block })
     }
 }
 
@@ -127,6 +174,8 @@ struct Judge {
     reward: WeightedSum,
     /// Whose rules judge bare answers; none if the reward is a run's, which judges responses only.
     bare: Option<Profile>,
+    /// Rows judged together: one, for a time of its own, unless somebody else has to be asked.
+    block: usize,
 }
 
 /// A row's outcome and the time it took.
@@ -136,23 +185,44 @@ struct Judged {
 }
 
 impl Judge {
-    fn judge(&self, row: &Row) -> Result<Judged, String> {
-        let truth = Truth { answer: row.gold.clone() };
+    /// Grades something, so that what is set up only once is not in the first row's time.
+    fn warm_up(&self) {
+        answers_match(r"\frac{2}{4}", "0.5", self.bare.unwrap_or_default());
+        if self.block == 1 {
+            let truth = Truth { answer: "0.5".to_owned() };
+            let response = r"<think>Half.</think> \boxed{\frac{2}{4}}";
+            self.reward.judge(&[Answer { problem: "", response, truth: &truth, tokens: 1, group: 0 }]);
+        }
+    }
+
+    /// Why a row cannot be judged, if it cannot.
+    fn refusal(&self, row: &Row) -> Option<&'static str> {
+        let is_bare = matches!(row.given, Given::Prediction(_));
+        (is_bare && self.bare.is_none()).then_some("the reward of a run judges whole texts; give a `response`")
+    }
+
+    /// The outcome of each row, in order.
+    fn judge(&self, rows: &[(usize, Row)]) -> Vec<Judged> {
+        if let ([(_, row)], Some(profile)) = (rows, self.bare)
+            && let Given::Prediction(prediction) = &row.given
+        {
+            let started = Instant::now();
+            let accuracy = if answers_match(prediction, &row.gold, profile) { 1.0 } else { 0.0 };
+            let time = started.elapsed();
+            let parts = vec![Part { name: "accuracy".to_owned(), value: accuracy }];
+            return vec![Judged { outcome: Ok(Verdict { overall: accuracy, accuracy, parts }), time }];
+        }
+        let truths: Vec<Truth> = rows.iter().map(|(_, row)| Truth { answer: row.gold.clone() }).collect();
+        let mut answers = Vec::with_capacity(rows.len());
+        for (group, ((_, row), truth)) in rows.iter().zip(&truths).enumerate() {
+            let response = row.given.text();
+            let tokens = row.tokens.unwrap_or_else(|| response.split_whitespace().count());
+            answers.push(Answer { problem: &row.problem, response, truth, tokens, group });
+        }
         let started = Instant::now();
-        let outcome = match &row.given {
-            Given::Prediction(prediction) => {
-                let profile = self.bare.ok_or("the reward of a run judges whole texts; give a `response`")?;
-                let accuracy = if answers_match(prediction, &row.gold, profile) { 1.0 } else { 0.0 };
-                let parts = vec![Part { name: "accuracy".to_owned(), value: accuracy }];
-                Ok(Verdict { overall: accuracy, accuracy, parts })
-            }
-            Given::Response(response) => {
-                let tokens = row.tokens.unwrap_or_else(|| response.split_whitespace().count());
-                let answer = Answer { problem: &row.problem, response, truth: &truth, tokens, group: 0 };
-                self.reward.judge(&[answer]).pop().ok_or("the reward gave no outcome")?
-            }
-        };
-        Ok(Judged { outcome, time: started.elapsed() })
+        let outcomes = self.reward.judge(&answers);
+        let time = started.elapsed().div_f64(rows.len().max(1) as f64);
+        outcomes.into_iter().map(|outcome| Judged { outcome, time }).collect()
     }
 }
 

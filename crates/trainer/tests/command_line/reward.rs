@@ -1,4 +1,5 @@
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -82,8 +83,10 @@ fn disagreements_are_counted() {
 fn bad_rows_are_refused() {
     let good = r#"{"prediction":"1","gold":"1"}"#;
     for (line, word) in [
-        ("{", "EOF"),
-        ("7", "expected struct"),
+        ("{", "EOF while parsing an object at column 1\n"),
+        ("7", "a row has to be a JSON object"),
+        ("[]", "a row has to be a JSON object"),
+        (r#"["1",null,"1",null,null,null,null]"#, "a row has to be a JSON object"),
         (r#"{"prediction":"1"}"#, "gold"),
         (r#"{"gold":"1"}"#, "neither a `prediction` nor a `response`"),
         (r#"{"gold":"1","prediction":"1","response":"1"}"#, "both"),
@@ -100,6 +103,110 @@ fn bad_rows_are_refused() {
     let long = format!("{good}\n{{\"prediction\":\"{}\",\"gold\":\"1\"}}\n", "1".repeat(17 << 20));
     test(&["--json"], &long).fails_with("line 2: more than");
     sightline(&["reward", "test", "/no/such/file.jsonl"], "").fails_with("/no/such/file.jsonl");
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let row = r#"{"prediction":"1","gold":"1"}"#;
+    assert_eq!(objects(&test(&["--json"], &format!("\u{feff}{row}\r\n{row}\n")).output()).len(), 2);
+    assert_eq!(test(&["--json"], "\u{feff}\n").output(), "");
+    test(&["--json"], &format!("{row}\n\u{feff}{row}\n")).fails_with("line 2: ");
+}
+
+/// The first row takes no longer than others, as what is set up once is set up before.
+#[test]
+fn the_first_row_is_not_the_slowest_by_far() {
+    let row = r#"{"response":"<think>x</think> \\boxed{\\frac{2}{4}}","gold":"0.5"}"#.to_owned() + "\n";
+    let ratio = || {
+        let found = objects(&test(&["--json"], &row.repeat(64)).output());
+        let mut micros: Vec<u64> = found.iter().map(|row| row["micros"].as_u64().expect("a time")).collect();
+        let first = micros[0];
+        micros.sort_unstable();
+        first as f64 / micros[32].max(20) as f64
+    };
+    let best = (0..5).map(|_| ratio()).fold(f64::INFINITY, f64::min);
+    assert!(best < 20.0, "{best} times the median");
+}
+
+/// Whoever reads the output may stop, as `head` does.
+#[test]
+fn output_need_not_be_read_to_its_end() {
+    let rows = file(&"{\"prediction\":\"1\",\"gold\":\"1\"}\n".repeat(10_000));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sightline"))
+        .args(["reward", "test", "--json"])
+        .arg(rows.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut first).expect("a line");
+    assert!(first.contains("\"correct\":true"), "{first}");
+    let ended = child.wait_with_output().expect("the program ends");
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && errors.is_empty(), "{}: {errors}", ended.status);
+}
+
+/// A configuration whose reward consists of these parts.
+fn config_of(parts: &str) -> NamedTempFile {
+    file(&format!("model = 'm'\noutput = 'o'\n[data]\ntrain = 't'\n{parts}"))
+}
+
+/// Reads eight requests before it replies to any: rows that come one by one would never get there.
+const EIGHT: &str = r#"
+while read -r a; do
+  n=1; all=$a
+  while [ $n -lt 8 ]; do read -r a || exit 0; all="$all
+$a"; n=$((n + 1)); done
+  echo batch >> LOG
+  echo "$all" | while read -r line; do
+    id=${line#*:}; id=${id%%,*}; answer=${line##*\"answer\":\"}
+    echo "{\"id\":$id,\"score\":${answer%%\"*}}"
+  done
+done
+"#;
+
+/// Programs at work side by side are given batches, and verdicts stay in order.
+#[test]
+fn programs_are_asked_about_many_rows_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("batches");
+    let command = EIGHT.replace("LOG", &log.display().to_string());
+    let config = config_of(&format!(
+        "[[reward.parts]]\nkind = 'subprocess'\nname = 'mine'\ncommand = ['sh', '-c', '''{command}''']\n\
+         limits = {{ batch = 8, workers = 2, timeout = 20, retries = 0 }}\n"
+    ));
+    let path = config.path().display().to_string();
+    let rows: Vec<String> = (0..320).map(|gold| format!("{{\"response\":\"x\",\"gold\":\"{gold}\"}}\n")).collect();
+    let found = objects(&test(&["--json", "--config", &path], &rows.concat()).output());
+    let scores: Vec<f64> = found.iter().map(|row| row["parts"]["mine"].as_f64().expect("a score")).collect();
+    assert_eq!(scores, (0..320).map(f64::from).collect::<Vec<_>>());
+    assert_eq!(std::fs::read_to_string(&log).expect("it was asked").lines().count(), 40);
+    // What came before a bad row is answered here too.
+    let ended = test(&["--json", "--config", &path], &(rows[..8].concat() + "[]\n"));
+    ended.fails_with("line 9: a row has to be a JSON object");
+    assert_eq!(objects(&ended.output).len(), 8);
+}
+
+#[test]
+fn a_reward_that_grades_nothing_fails() {
+    let config = config_of(
+        "[[reward.parts]]\nkind = 'subprocess'\nname = 'mine'\ncommand = ['sh', '-c', 'exit 3']\nlimits = { retries = 0 }\n",
+    );
+    let path = config.path().display().to_string();
+    let row = "{\"response\":\"x\",\"gold\":\"1\"}\n";
+    for more in [&["--json"][..], &[]] {
+        let ended = test(&[&["--config", &path], more].concat(), &row.repeat(3));
+        ended.fails_with("none of the rows was graded, of 3; the first: reward `mine`");
+        assert!(ended.output.lines().count() >= 3, "{}", ended.output);
+    }
+}
+
+#[test]
+fn a_reward_that_rows_cannot_tell_is_refused() {
+    let parts = "[[reward.parts]]\nkind = 'answer'\n[[reward.parts]]\nkind = 'group-length'\nname = 'short'\n";
+    let ended = test(&["--config", &config_of(parts).path().display().to_string()], "");
+    ended.fails_with("`short` compares the responses to one prompt");
 }
 
 fn file(text: &str) -> NamedTempFile {

@@ -9,6 +9,12 @@ use trainer::TrainError;
 /// Most bytes of a line, so that a file without line breaks is refused and not read into memory.
 const LONGEST: u64 = 16 << 20;
 
+/// What some programs begin a file with.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What is said of a line that is other JSON, or none.
+const NO_OBJECT: &str = r#"a row has to be a JSON object, such as {"prediction":"0.5","gold":"1/2"}"#;
+
 /// Characters of a text that are shown.
 const SHOWN: usize = 60;
 
@@ -115,18 +121,22 @@ impl<R: BufRead> Rows<R> {
                 let message = format!("line {}: more than {LONGEST} bytes; write one JSON object a line", self.line);
                 return Err(TrainError::Usage(message));
             }
-            if !line.trim_ascii().is_empty() {
-                return Ok(Some(line));
+            let marked = if self.line == 1 { line.strip_prefix(BYTE_ORDER_MARK) } else { None };
+            let text = marked.unwrap_or(&line).trim_ascii();
+            if !text.is_empty() {
+                return Ok(Some(text.to_owned()));
             }
         }
     }
 
     fn next_row(&mut self) -> Result<Option<(usize, Row)>, TrainError> {
         let Some(line) = self.next_line()? else { return Ok(None) };
-        let place = format!("line {}", self.line);
-        let raw: RawRow =
-            serde_json::from_slice(&line).map_err(|source| TrainError::Json { place: place.clone(), source })?;
-        let row = Row::try_from(raw).map_err(|message| TrainError::Usage(format!("{place}: {message}")))?;
+        let wrong = |message: String| TrainError::Usage(format!("line {}: {message}", self.line));
+        if !line.starts_with(b"{") {
+            return Err(wrong(NO_OBJECT.to_owned()));
+        }
+        let raw: RawRow = serde_json::from_slice(&line).map_err(|error| wrong(of_one_line(&error)))?;
+        let row = Row::try_from(raw).map_err(|message| wrong(message.to_owned()))?;
         Ok(Some((self.line, row)))
     }
 }
@@ -141,6 +151,16 @@ impl<R: BufRead> Iterator for Rows<R> {
         let row = self.next_row();
         self.has_failed = row.is_err();
         row.transpose()
+    }
+}
+
+/// What is wrong with a line, with the column alone: the error counts the lines of what it was given, which is one.
+fn of_one_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&position) {
+        Some(message) => format!("{message} at column {}", error.column()),
+        None => text,
     }
 }
 

@@ -62,6 +62,11 @@ impl Tally {
         self.worst = self.worst.max((judged.time, line));
     }
 
+    /// Rows, if there are any and none was graded.
+    pub(super) const fn ungraded(&self) -> Option<usize> {
+        if self.all.rows > 0 && self.all.ungraded == self.all.rows { Some(self.all.rows) } else { None }
+    }
+
     /// The summary and, if rows have categories, a table of them.
     pub(super) fn lines(&self) -> Vec<String> {
         let Counts { rows, right, ungraded, compared, accepted_wrong, refused_right } = self.all;
