@@ -129,7 +129,7 @@ fn verdicts_depart_from_the_released_grader_where_it_errs() {
 
 const REFUSED: [(&str, &str); 3] = [("", ""), ("AB", "BA"), ("2", "2.0000001")];
 
-const PASSED: [(&str, &str); 17] = [
+const PASSED: [(&str, &str); 18] = [
     ("2/4", "1/2"),
     ("\\frac{2}{4}", "\\frac{1}{2}"),
     ("A.", "A"),
@@ -147,4 +147,5 @@ const PASSED: [(&str, &str); 17] = [
     ("10", "ten"),
     ("4/2", "2"),
     ("2", "4/2"),
+    ("3:4", "3/4"),
 ];
