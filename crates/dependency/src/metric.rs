@@ -86,8 +86,8 @@ fn is_empty(response: &Tensor<2, Bool>) -> bool {
     response.dims().contains(&0)
 }
 
-/// Divergences of several contrasts, at least one token each, taken into `0..=f32::MAX`: `[contrasts, responses, tokens]`. What becomes of one that is
-/// not a number depends on the device; [`finished`] sees to it.
+/// Divergences of several contrasts, at least one token each, taken into `0..=f32::MAX`: `[contrasts, responses, tokens]`.
+/// What becomes of one that is not a number depends on the device; [`finished`] sees to it.
 fn stacked(divergences: &[Tensor<2>]) -> Tensor<3> {
     Tensor::stack::<3>(divergences.to_vec(), 0).clamp(0.0, f32::MAX)
 }

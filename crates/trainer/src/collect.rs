@@ -127,8 +127,8 @@ impl Source<'_> {
         Ok(collected)
     }
 
-    /// Samples responses to each task, from the draws of its own one of `seeds`, and judges all of them together. A group lacks the responses that could not be judged; it
-    /// may be left with none.
+    /// Samples responses to each task, from the draws of its own one of `seeds`, and judges all of them together. A group
+    /// lacks the responses that could not be judged; it may be left with none.
     ///
     /// # Errors
     /// If nothing can be sampled.

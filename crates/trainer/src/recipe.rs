@@ -10,7 +10,7 @@
 //! | [`reinforce_pp`] | REINFORCE++, arXiv:2501.03262 | `grpo`: rewards to come, less a reference KL, whitened over the batch; token mean |
 //! | [`gspo`] | arXiv:2507.18071 | `grpo`: one ratio for a whole response |
 //! | [`cispo`] | arXiv:2506.13585 | `dapo`: the bounded ratio as a constant weight |
-//! | [`vppo`] | arXiv:2510.09285, as released | `dapo`: dependency by patch blackout, trajectory shaping, token filter, entropy penalty |
+//! | [`vppo`] | arXiv:2510.09285, as released but for one blackout a prompt | `dapo`: dependency by patch blackout, trajectory shaping, token filter, entropy penalty |
 //! | [`vppo_paper`] | arXiv:2510.09285, as printed | `vppo`: full KL, fixed range of factors, sequence mean, no dual clip, no entropy penalty |
 //! | [`pgpo`] | arXiv:2604.01840 | `dapo`: dependency by the blind view, perception gate |
 //! | [`pgpo_dev`] | a development snapshot of the same, at second hand | `pgpo`: quantile threshold, floor, no conserved mass |
@@ -128,7 +128,7 @@ pub fn catalogue() -> Vec<BuiltIn> {
         entry(
             vppo(),
             "arXiv:2510.09285",
-            "dapo with trajectory shaping, token filter and entropy penalty, as released",
+            "dapo with trajectory shaping, token filter and entropy penalty; as released, but for one blackout a prompt",
         ),
         entry(vppo_paper(), "arXiv:2510.09285", "vppo as its paper prints it"),
         entry(pgpo(), "arXiv:2604.01840", "dapo with a gate that moves advantage to tokens that need the image"),

@@ -7,15 +7,16 @@ use super::workspace::Workspace;
 use crate::metadata::{Metadata, Package};
 
 /// Each crate and the crates of the workspace it may depend on.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("vlm-model", &[]),
     ("rollout", &["vlm-model"]),
     ("dataset", &[]),
     ("grader", &[]),
+    ("inspector", &[]),
     ("reward", &["grader"]),
     ("dependency", &[]),
     ("advantage", &[]),
-    ("trainer", &["advantage", "dataset", "dependency", "grader", "reward", "rollout", "vlm-model"]),
+    ("trainer", &["advantage", "dataset", "dependency", "grader", "inspector", "reward", "rollout", "vlm-model"]),
     (XTASK, &[]),
 ];
 
@@ -26,7 +27,7 @@ const XTASK: &str = "xtask";
 const OUTSIDERS: [&str; 2] = ["system-tests", "benches"];
 
 /// Crates that work without tensors, through their dependencies as well.
-const WITHOUT_BURN: [&str; 3] = ["dataset", "grader", "reward"];
+const WITHOUT_BURN: [&str; 4] = ["dataset", "grader", "inspector", "reward"];
 
 /// Every dependency of one member on another is allowed, and no tensor library reaches the crates that work without.
 pub(super) fn check(workspace: &Workspace) -> Vec<Finding> {

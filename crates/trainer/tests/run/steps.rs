@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 use reward::{Answer, Part, Reason, Reward, SoftOverlong, Ungraded, Verdict};
 use rollout::Finish;
 use trainer::{
-    KlEstimator, MetricsFile, Objective, Recipe, ReferenceKl, Source, TrainConfig, TrainObserver as _, Trainer, dapo,
-    grpo, vppo,
+    KlEstimator, MetricsFile, Objective, Recipe, ReferenceKl, Source, TrainConfig, TrainObserver as _, Trainer,
+    built_in, dapo, grpo, vppo,
 };
 use vlm_model::QwenVl;
 
@@ -48,8 +48,10 @@ fn rollout_and_training_agree() {
 #[test]
 fn a_band_can_filter_everything() {
     let workspace = Workspace::new();
-    for recipe in ["dapo", "vppo"] {
-        let mut trainer = Trainer::start(workspace.config(recipe, recipe)).expect("starts");
+    let banded: Vec<Recipe> = built_in().into_iter().filter(|recipe| recipe.accuracy_band.is_some()).collect();
+    assert!(banded.len() >= 5, "{} recipes", banded.len());
+    for recipe in banded {
+        let mut trainer = Trainer::start(workspace.config(&recipe.name, &recipe.name)).expect("starts");
         let before = bits(&trainer.policy);
         let report = trainer.step().expect("not an error");
         assert_eq!((report.kept_groups, report.sampled_groups), (0, 4), "two rounds of two");

@@ -55,7 +55,8 @@ pub struct Decoding {
 }
 
 impl Default for Decoding {
-    /// Alpha laid on white and rotation applied as transformers 5 does, and Pillow's own limit against decompression bombs (178 956 970 pixels).
+    /// Alpha laid on white and rotation applied as transformers 5 does, and Pillow's own limit against decompression bombs
+    /// (178 956 970 pixels).
     fn default() -> Self {
         Self { transparency: Transparency::default(), orientation: ExifOrientation::default(), max_pixels: 178_956_970 }
     }
