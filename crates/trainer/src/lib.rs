@@ -38,6 +38,7 @@ pub mod demo;
 mod device;
 mod download;
 mod error;
+mod inspect;
 mod observe;
 mod recipe;
 mod report;
@@ -55,6 +56,7 @@ pub use evaluate::{
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
 pub use gradients::{ClippedGradient, Gradients};
+pub use inspect::{Inspection, Other, Steps};
 pub use loss::{
     BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
     KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss, Reduction,
@@ -74,6 +76,6 @@ pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
 pub use update::{Lesson, UpdateReport, Updater};
-pub use view::{Draw, PromptView, Side, perturbed_patches};
+pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
 pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

@@ -166,7 +166,8 @@ impl Score {
                 };
                 let stop = [model.config.tokens.eos, model.config.tokens.bos];
                 let engine = NativeEngine::new(model, sampling, &stop, 1)?;
-                let prompt = RolloutPrompt { tokens: prompt.clone(), image_features: features.clone(), seed: self.seed };
+                let prompt =
+                    RolloutPrompt { tokens: prompt.clone(), image_features: features.clone(), seed: self.seed };
                 let answers = engine.generate(&[prompt], 1)?;
                 Ok(answers.into_iter().flatten().flat_map(|answer| answer.tokens).collect())
             }

@@ -94,11 +94,7 @@ impl Scoring {
     pub(super) fn name(&self, policy: &Policy, scored: usize, groups: usize) -> String {
         let recipe = &self.algorithm.recipe;
         let nearest = if self.checkpoint.is_none() && !policy.sampled { ", the nearest kept" } else { "" };
-        let share = if scored < groups {
-            format!(", credit from {scored} of {groups} groups")
-        } else {
-            String::new()
-        };
+        let share = if scored < groups { format!(", credit from {scored} of {groups} groups") } else { String::new() };
         format!("{recipe} @ {}{nearest}{share}", policy.name)
     }
 }
@@ -114,7 +110,10 @@ impl Policy {
             return Ok(Self { folder, name: name.to_owned(), sampled: false });
         }
         let kept: Vec<String> = kept_checkpoints(run)?.into_iter().map(|(step, _)| format!("step-{step}")).collect();
-        Err(TrainError::UnknownCheckpoint { name: name.to_owned(), known: [vec![START.to_owned()], kept].concat().join(", ") })
+        Err(TrainError::UnknownCheckpoint {
+            name: name.to_owned(),
+            known: [vec![START.to_owned()], kept].concat().join(", "),
+        })
     }
 
     fn start(folder: &Path, sampled: bool) -> Self {
