@@ -28,6 +28,9 @@ impl Reward for ByLetters {
     }
 }
 
+/// More groups than a step has.
+const EVERY: usize = 100;
+
 fn unfiltered(recipe: Recipe) -> Recipe {
     Recipe { name: format!("{}-unfiltered", recipe.name), accuracy_band: None, ..recipe }
 }
@@ -91,7 +94,7 @@ fn names(page: &Page, step: usize) -> Vec<&str> {
 fn the_same_recipe_and_policy_say_the_same() {
     let workspace = Workspace::new();
     let recipe = unfiltered(vppo());
-    let config = run(&workspace, "run", &recipe, usize::MAX);
+    let config = run(&workspace, "run", &recipe, EVERY);
     let own = format!("recipe={}", config.recipe);
     let page = page(&config.output, &[&own, "recipe=pgpo", "checkpoint=step-3", "recipe=grpo,checkpoint=start"]);
     assert_eq!(page.rollouts.len(), 3 * 2 * 3);
@@ -154,7 +157,7 @@ fn partial_records_are_named_as_such() {
 #[test]
 fn a_reference_is_read() {
     let workspace = Workspace::new();
-    let config = run(&workspace, "run", &unfiltered(reinforce_pp()), usize::MAX);
+    let config = run(&workspace, "run", &unfiltered(reinforce_pp()), EVERY);
     let own = format!("recipe={}", config.recipe);
     for rollout in page(&config.output, &[&own]).rollouts {
         let tokens = rollout.record.tokens.as_ref().expect("recorded");
@@ -231,7 +234,7 @@ fn assert_close(what: &str, ours: &[f32], theirs: &[f32]) {
 #[test]
 fn pictures_are_what_the_run_scored() {
     let workspace = Workspace::new();
-    let config = run(&workspace, "run", &many_views(), usize::MAX);
+    let config = run(&workspace, "run", &many_views(), EVERY);
     let page = page(&config.output, &[]);
     assert_eq!(
         page.pictures.iter().map(|group| (group.step, group.group)).collect::<Vec<_>>(),
@@ -277,7 +280,7 @@ fn pictures_are_what_the_run_scored() {
 #[test]
 fn changed_data_is_not_shown_for_what_it_was() {
     let workspace = Workspace::new();
-    let config = run(&workspace, "run", &unfiltered(vppo()), usize::MAX);
+    let config = run(&workspace, "run", &unfiltered(vppo()), EVERY);
     let whole = page(&config.output, &[]);
     assert!(whole.pictures.iter().all(|group| group.pictures.len() == 2), "image and blackout");
     assert_eq!(whole.configuration, fs::read_to_string(config.output.join("config.toml")).expect("written"));
@@ -338,7 +341,7 @@ fn changed_data_is_not_shown_for_what_it_was() {
 #[test]
 fn a_page_shows_what_there_is() {
     let workspace = Workspace::new();
-    let config = run(&workspace, "run", &unfiltered(dapo()), usize::MAX);
+    let config = run(&workspace, "run", &unfiltered(dapo()), EVERY);
     let shown = |inspection: Inspection| {
         let page = inspection.page().expect("a page");
         page.rollouts.iter().map(|rollout| (rollout.record.step, rollout.record.group)).collect::<Vec<_>>()
