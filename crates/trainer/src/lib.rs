@@ -14,6 +14,7 @@
 //! ```
 
 mod step;
+mod step_values;
 
 mod collect;
 mod evaluate;
@@ -41,13 +42,14 @@ mod error;
 mod inspect;
 mod observe;
 mod recipe;
+mod record;
 mod report;
 mod run;
 mod seeds;
 
 pub use checkpoint::{RunState, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
-pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
+pub use config::{DataConfig, RecordConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
 pub use device::device;
 pub use download::Hub;
 pub use error::TrainError;
@@ -58,12 +60,14 @@ pub use evaluate::{
 pub use gradients::{ClippedGradient, Gradients};
 pub use inspect::{Inspection, Other, Steps};
 pub use loss::{
-    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
-    KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss, Reduction,
-    ReferenceKl, TokenLoss, TruncatedImportance, Weights,
+    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Counts, Gspo, ImplicitPerception, ImportanceCorrection,
+    ImportanceLevel, KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss,
+    Reduction, ReferenceKl, TokenLoss, TruncatedImportance, Weights,
 };
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
-pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
+pub use observe::{
+    Console, LogLines, MetricsFile, Phase, RolloutFiles, TensorBoard, TrainObserver, Tui, has_color, progress_bar,
+};
 pub use prepare::{Task, bare, decode, prepare};
 pub use problems::{Drawn, Problems};
 pub use ragged::Ragged;
@@ -71,7 +75,7 @@ pub use recipe::{
     AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,
     pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
 };
-pub use report::{StepReport, Timings};
+pub use report::{Cost, DependencyFigures, FactorFigures, StepReport};
 pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};

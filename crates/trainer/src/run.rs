@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use burn::module::Module as _;
 use dataset::Sampler;
@@ -9,7 +10,7 @@ use dataset::Sampler;
 use crate::collect::Source;
 use crate::config::TrainConfig;
 use crate::evaluate::{Evaluation, Tally, evaluate};
-use crate::observe::TrainObserver;
+use crate::observe::{Phase, TrainObserver};
 use crate::problems::Problems;
 use crate::recipe::Recipe;
 use crate::step::{Trainer, trainable, updater, vocabulary};
@@ -99,14 +100,22 @@ impl Trainer {
             let end = self.step == schedule.steps;
             let due = |every: usize| every > 0 && self.step.is_multiple_of(every);
             if let Some(problems) = held_out.as_ref().filter(|_| end || due(schedule.validate_every)) {
+                let clock = Instant::now();
                 let evaluation = self.validate(problems, |_| {})?;
+                let seconds = clock.elapsed().as_secs_f64();
                 for observer in observers.iter_mut() {
+                    observer.on_phase(self.step, Phase::Validation, seconds)?;
                     observer.on_validation(self.step, &evaluation)?;
                 }
                 last = Some(evaluation);
             }
             if end || due(schedule.save_every) {
+                let clock = Instant::now();
                 checkpoint::save(self, schedule.keep)?;
+                let seconds = clock.elapsed().as_secs_f64();
+                for observer in observers.iter_mut() {
+                    observer.on_phase(self.step, Phase::Checkpoint, seconds)?;
+                }
             }
         }
         for observer in observers.iter_mut() {

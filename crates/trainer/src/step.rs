@@ -16,9 +16,11 @@ use crate::collect::Source;
 use crate::config::{TrainConfig, UpdateConfig};
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
-use crate::report::{StepReport, Timings};
+use crate::record::Recorder;
+use crate::report::{StepFacts, StepReport, Timings};
 use crate::score::Scorer;
 use crate::seeds::{Purpose, derive};
+use crate::step_values::StepValues;
 use crate::update::{Lesson, Updater};
 use crate::vocabulary::Vocabulary;
 
@@ -58,12 +60,15 @@ impl Trainer {
         let clock = Instant::now();
         let policy = self.policy.valid();
         let step = self.step as u64;
+        let device = policy.device();
 
         let source =
             Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
         let mut collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
-        timings.rollout = clock.elapsed();
+        timings.reward = collected.judging;
+        timings.rollout = clock.elapsed().saturating_sub(collected.judging);
 
+        let phase = Instant::now();
         let scorer = Scorer {
             policy: &policy,
             reference: self.reference.as_ref().filter(|_| self.algorithm.scores_reference()),
@@ -74,31 +79,56 @@ impl Trainer {
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
         let scored = scorer.score(std::mem::take(&mut collected.groups))?;
-        timings.score = clock.elapsed() - timings.rollout;
+        let recorded = self.config.record.is_due(self.step + 1);
+        let mut values = StepValues::of(&scored, recorded);
+        timings.score = phase.elapsed();
 
-        let mut report = StepReport::new(self.step + 1, &collected, &scored);
         let learning_rate = learning_rate(&self.config.update, self.step);
-        if !scored.groups.is_empty() {
-            for batch in scored.optimizer_batches(self.config.update.updates_per_step) {
-                let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
-                let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
-                let lesson = Lesson {
-                    batch: &batch,
-                    credit: &credit,
-                    algorithm: &self.algorithm,
-                    vocabulary: &self.vocabulary,
-                    reference: self.reference.as_ref(),
-                    max_new_tokens: self.config.rollout.sampling.max_new_tokens,
-                };
-                let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
-                self.policy = policy;
-                report.add_update(&credit, &batch, update);
-            }
+        let batches = scored.optimizer_batches(self.config.update.updates_per_step);
+        let mut updates = Vec::with_capacity(batches.len());
+        for batch in &batches {
+            let phase = Instant::now();
+            let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
+            let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
+            values.add(batch, &evidence, &credit, &self.algorithm.recipe)?;
+            timings.credit += phase.elapsed();
+
+            let phase = Instant::now();
+            let lesson = Lesson {
+                batch,
+                credit: &credit,
+                algorithm: &self.algorithm,
+                vocabulary: &self.vocabulary,
+                reference: self.reference.as_ref(),
+                max_new_tokens: self.config.rollout.sampling.max_new_tokens,
+            };
+            let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
+            self.policy = policy;
+            updates.push(update);
+            timings.update += phase.elapsed();
         }
         self.step += 1;
+
+        let recorder = Recorder {
+            step: self.step,
+            token_groups: self.config.record.token_groups,
+            contrasts: self.algorithm.metric.as_ref().map_or(&[], |metric| metric.contrasts()),
+            tokenizer: &self.processor.tokenizer,
+        };
+        let rollouts = recorded.then(|| recorder.records(&batches, &values)).transpose()?;
         timings.step = clock.elapsed();
-        report.finish(learning_rate, timings);
-        Ok(report)
+        let facts = StepFacts {
+            step: self.step,
+            collected: &collected,
+            batches: &batches,
+            values: &values,
+            updates: &updates,
+            learning_rate,
+            max_prompt_tokens: self.config.data.max_prompt_tokens,
+            timings,
+            device: &device,
+        };
+        Ok(StepReport { rollouts, ..facts.report() })
     }
 
     fn progress(&self) -> Result<Fraction, TrainError> {

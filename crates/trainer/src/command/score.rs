@@ -17,7 +17,6 @@ use reward::{Truth, Verdict};
 use rollout::{Completion, Finish, NativeEngine, RolloutPrompt, Sampling};
 use serde::Serialize;
 use trainer::{Group, Recipe, Scorer, Task, TrainError, Vocabulary};
-use vlm_model::text_input::Tokenizer;
 
 use self::scale::{Depth, Scale, Spread};
 use self::view::ContrastName;
@@ -185,8 +184,9 @@ fn score(asked: Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Res
     let Asked { model, processor, prompt, images, patches, features } = asked;
     let text = |&id: &u32| processor.tokenizer.decode(&[id], false);
     let tokens = ids.iter().map(text).collect::<Result<_, _>>()?;
-    let texts = added_texts(&processor.tokenizer, &ids)?;
-    let task = Task { prompt, images, patches, truth: Truth { answer: String::new() }, problem: String::new() };
+    let texts = processor.tokenizer.decode_each(&ids)?;
+    let (truth, problem) = (Truth { answer: String::new() }, String::new());
+    let task = Task { prompt, images, patches, truth, problem, place: None, index: None };
     let completion = Completion { tokens: ids.clone(), log_probs: Vec::new(), finish: Finish::Stop };
     let (responses, verdicts) = (vec![String::new()], vec![Verdict::default()]);
     let completions = vec![completion];
@@ -219,21 +219,6 @@ fn score(asked: Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Res
         dependency: scored.dependency.as_ref().map_or_else(Vec::new, host),
         texts,
     })
-}
-
-/// What each token adds to the text. A character that spans tokens stands at its last one.
-fn added_texts(tokenizer: &Tokenizer, ids: &[u32]) -> Result<Vec<String>, TrainError> {
-    let (mut texts, mut open) = (Vec::with_capacity(ids.len()), Vec::new());
-    for (place, &id) in ids.iter().enumerate() {
-        open.push(id);
-        let text = tokenizer.decode(&open, false)?;
-        let unfinished = text.ends_with(char::REPLACEMENT_CHARACTER) && place + 1 < ids.len();
-        if !unfinished {
-            open.clear();
-        }
-        texts.push(if unfinished { String::new() } else { text });
-    }
-    Ok(texts)
 }
 
 impl Scores {

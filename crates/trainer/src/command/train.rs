@@ -6,9 +6,12 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
-use trainer::{Console, Hub, MetricsFile, Paired, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::{
+    Console, Hub, MetricsFile, Paired, RolloutFiles, TensorBoard, TrainConfig, TrainError, TrainObserver, Trainer, Tui,
+    progress_bar,
+};
 
-use super::print;
+use super::{log, print};
 
 /// Arguments of `train`.
 #[derive(Args)]
@@ -37,6 +40,9 @@ pub(crate) struct Train {
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
     #[arg(long, requires = "config", conflicts_with = "resume")]
     download: bool,
+    /// Show the run as a dashboard; needs a terminal
+    #[arg(long)]
+    tui: bool,
 }
 
 impl Train {
@@ -50,14 +56,14 @@ impl Train {
                 }
                 let trainer =
                     if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
-                train(trainer)
+                train(trainer, self.tui)
             }
             None => {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
                 if self.resume {
-                    train(Trainer::resume(&output, &overrides)?)
+                    train(Trainer::resume(&output, &overrides)?, self.tui)
                 } else {
-                    demonstrate(&output, &overrides)
+                    demonstrate(&output, &overrides, self.tui)
                 }
             }
         }
@@ -78,11 +84,12 @@ impl Train {
     }
 }
 
-fn train(mut trainer: Trainer) -> Result<(), TrainError> {
+fn train(mut trainer: Trainer, tui: bool) -> Result<(), TrainError> {
     let output = trainer.config.output.clone();
-    let mut observers: Vec<Box<dyn TrainObserver>> =
-        vec![Box::new(MetricsFile::open(&output)?), Box::<Console>::default()];
+    let mut observers = observers(&output, tui)?;
     let last = trainer.run(&mut observers)?;
+    // Gives the terminal back.
+    drop(observers);
     if let Some(evaluation) = last {
         print(&format!("held-out accuracy: {evaluation}"))?;
     }
@@ -90,8 +97,31 @@ fn train(mut trainer: Trainer) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Everything that watches a run.
+fn observers(output: &Path, tui: bool) -> Result<Vec<Box<dyn TrainObserver>>, TrainError> {
+    // First, since it may be refused.
+    let screen: Box<dyn TrainObserver> = if tui {
+        Box::new(Tui::open(&output.display().to_string(), log::lines(), interrupt)?)
+    } else {
+        Box::<Console>::default()
+    };
+    Ok(vec![
+        Box::new(MetricsFile::open(output)?),
+        Box::new(RolloutFiles::open(output)?),
+        Box::new(TensorBoard::open(output)?),
+        screen,
+    ])
+}
+
+/// Asks the run to stop as the keyboard would.
+fn interrupt() {
+    if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGINT) {
+        tracing::warn!("cannot interrupt the run: {error}");
+    }
+}
+
 /// The embedded default: problems, model, warm-up, reinforcement, and the accuracy before and after.
-fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
+fn demonstrate(output: &Path, overrides: &[String], tui: bool) -> Result<(), TrainError> {
     let clock = Instant::now();
     let mut bar = ProgressBar::hidden();
     let config = demo::prepare(output, overrides, |progress| show(&mut bar, &progress))?;
@@ -105,12 +135,12 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     let before = trainer.validate(&problems, |_| {})?;
     tracing::info!("held-out accuracy after the warm-up: {before}");
 
-    let mut observers: Vec<Box<dyn TrainObserver>> =
-        vec![Box::new(MetricsFile::open(output)?), Box::<Console>::default()];
+    let mut observers = observers(output, tui)?;
     let after = match trainer.run(&mut observers)? {
         Some(after) => after,
         None => trainer.validate(&problems, |_| {})?,
     };
+    drop(observers);
     let (before, after) = (&before, &after);
     print(&format!("held-out accuracy after the warm-up:      {before}"))?;
     print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;
