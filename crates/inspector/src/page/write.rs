@@ -50,6 +50,9 @@ impl Page {
                     reason: name.map_or(reason.clone(), |name| format!("scored by {name}: {reason}")),
                 };
                 tokens.check().map_err(wrong)?;
+                if record.tokens.as_ref().is_some_and(|own| own.ids != tokens.ids) {
+                    return Err(wrong("its tokens are not the response's".to_owned()));
+                }
             }
         }
         for group in &self.pictures {
