@@ -63,7 +63,10 @@ impl Inspection {
         let run = RunFolder::open(&self.run)?;
         let find = |other| Scoring::find(other, &run.path, &run.config.model, &run.recipe);
         let scorings = self.others.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let chosen = run.choose(self.steps.as_ref(), self.limit)?;
+        let mut chosen = run.choose(self.steps.as_ref(), self.limit)?;
+        if scorings.is_empty() {
+            chosen.steps.iter_mut().for_each(|step| step.records.truncate(step.shown));
+        }
         let mut notes: Vec<String> = chosen.left_out.into_iter().collect();
         let mut originals = Originals::open(&run.config.data);
         let pictures =

@@ -81,7 +81,7 @@ impl RunFolder {
         }
         let left_out = (hidden || chosen.len() < recorded).then(|| {
             format!(
-                "shows {} of {recorded} recorded steps and at most {of_each} groups of each; --steps and --limit choose others",
+                "shows {} of {recorded} recorded steps and, of each, the first {of_each} of its groups at most; --steps and --limit choose others",
                 chosen.len()
             )
         });
