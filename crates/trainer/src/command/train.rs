@@ -47,6 +47,9 @@ pub(crate) struct Train {
 
 impl Train {
     pub(crate) fn run(self) -> Result<(), TrainError> {
+        if self.tui {
+            Tui::check()?;
+        }
         let overrides = self.all_overrides();
         match &self.config {
             Some(path) => {
