@@ -70,10 +70,8 @@ pub(crate) struct Found {
 /// [`TrainError::NotSaved`] if a file cannot be written or does not read back as it was written; checkpoints already there stay
 /// as they are. [`TrainError::SpoiltPolicy`] if a weight is not finite: such a policy never takes the place of a good one.
 pub fn save(trainer: &Trainer) -> Result<PathBuf, TrainError> {
+    check_policy(trainer)?;
     let step = trainer.step;
-    if !weights::are_finite(&trainer.policy) {
-        return Err(TrainError::SpoiltPolicy { step, kept: kept(&trainer.config.output) });
-    }
     let folder = trainer.config.output.join(CHECKPOINTS);
     let target = folder.join(format!("step-{step}"));
     let aside = folder.join(format!(".step-{step}.writing"));
@@ -87,6 +85,17 @@ pub fn save(trainer: &Trainer) -> Result<PathBuf, TrainError> {
     let schedule = &trainer.config.schedule;
     tracker::tidy(&folder, schedule.keep, schedule.keep_best)?;
     Ok(target)
+}
+
+/// Refuses a policy with weights that are not finite.
+///
+/// # Errors
+/// [`TrainError::SpoiltPolicy`] then.
+pub(crate) fn check_policy(trainer: &Trainer) -> Result<(), TrainError> {
+    if weights::are_finite(&trainer.policy) {
+        return Ok(());
+    }
+    Err(TrainError::SpoiltPolicy { step: trainer.step, kept: kept(&trainer.config.output) })
 }
 
 /// Writes a whole checkpoint into a folder, syncs it and reads it back.
@@ -137,6 +146,11 @@ fn sync_if_there(file: &Path) -> Result<(), TrainError> {
         Ok(handle) => handle.sync_all().map_err(TrainError::file("sync", file)),
         Err(_) => Ok(()),
     }
+}
+
+/// Whether a run folder has checkpoints, whole or not.
+pub(crate) fn are_in(output: &Path) -> bool {
+    numbered(&output.join(CHECKPOINTS)).is_ok_and(|all| !all.is_empty())
 }
 
 /// What is left when something went wrong, in words.

@@ -16,7 +16,8 @@ const WINDOW: u64 = 1 << 16;
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), TrainError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!(".{name}.writing"));
-    let written = File::create(&aside).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    let written =
+        File::create(&aside).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     let placed = written.and_then(|()| fs::rename(&aside, path));
     if let Err(source) = placed {
         // What is half written helps nobody, and on a full disk it is in the way.
@@ -159,7 +160,8 @@ mod tests {
         fs::create_dir(&taken).expect("a writable folder");
         let error = replace(&taken, "text").expect_err("a folder is in the way").to_string();
         assert!(error.contains("folder"), "{error}");
-        let names: Vec<_> = fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry")).collect();
+        let names: Vec<_> =
+            fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry")).collect();
         assert_eq!(names.len(), 2, "{names:?}");
     }
 }

@@ -159,7 +159,9 @@ pub enum TrainError {
         reason: String,
     },
     /// A checkpoint that could not be written.
-    #[error("step {step} could not be saved: {source}; {kept}: make room or make the folder writable, then give the same command")]
+    #[error(
+        "step {step} could not be saved: {source}; {kept}: make room or make the folder writable, then give the same command"
+    )]
     NotSaved {
         /// Its step.
         step: usize,
@@ -169,7 +171,9 @@ pub enum TrainError {
         kept: String,
     },
     /// A policy with weights that are no numbers, which no step can mend.
-    #[error("step {step} has left weights that are not finite, which are not saved; {kept}, with a lower update.learning_rate and --accept-changes for instance")]
+    #[error(
+        "step {step} has left weights that are not finite, which are not saved; {kept}, with a lower update.learning_rate and --accept-changes for instance"
+    )]
     SpoiltPolicy {
         /// The step.
         step: usize,

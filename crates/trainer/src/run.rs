@@ -65,7 +65,8 @@ impl Trainer {
     /// If the folder already holds a run, or anything cannot be loaded.
     pub fn start(config: TrainConfig) -> Result<Self, TrainError> {
         let exists = || TrainError::RunExists { folder: config.output.clone() };
-        if holds_run(&config.output) {
+        // Checkpoints without a configuration are somebody's too, and of higher numbers than the first ones to come.
+        if holds_run(&config.output) || checkpoint::are_in(&config.output) {
             return Err(exists());
         }
         let mut trainer = Self::load(config.clone(), Recipe::find(&config.recipe)?, None)?;
@@ -132,12 +133,26 @@ impl Trainer {
     /// [`TrainError::Stopped`] then. If a step fails, something cannot be written, or `update.max_skipped_in_a_row` steps were
     /// left out because something in them was not finite; checkpoints already written stay.
     pub fn run(&mut self, observers: &mut [Box<dyn TrainObserver>]) -> Result<Option<Evaluation>, TrainError> {
-        let schedule = self.config.schedule;
         let held_out = self.config.data.held_out.as_ref().map(|files| self.config.data.open(files)).transpose()?;
         tracing::info!("recipe: {}", self.algorithm.recipe);
         for observer in observers.iter_mut() {
-            observer.on_start(self.step, schedule.steps)?;
+            observer.on_start(self.step, self.config.schedule.steps)?;
         }
+        let last = self.take_steps(held_out.as_ref(), observers);
+        if matches!(last, Ok(_) | Err(TrainError::Stopped { .. })) {
+            for observer in observers.iter_mut() {
+                observer.on_finish()?;
+            }
+        }
+        last
+    }
+
+    fn take_steps(
+        &mut self,
+        held_out: Option<&Problems>,
+        observers: &mut [Box<dyn TrainObserver>],
+    ) -> Result<Option<Evaluation>, TrainError> {
+        let schedule = self.config.schedule;
         let mut last = None;
         loop {
             let end = self.step >= schedule.steps;
@@ -145,7 +160,8 @@ impl Trainer {
             // One that was due when the run was stopped is made up for.
             let unvalidated = self.step > 0 && self.standing.validation.is_none() && self.standing.finite;
             let unvalidated = unvalidated && due(schedule.validate_every);
-            if let Some(problems) = held_out.as_ref().filter(|_| unvalidated && !self.stop.is_asked()) {
+            if let Some(problems) = held_out.filter(|_| unvalidated && !self.stop.is_asked()) {
+                checkpoint::check_policy(self)?;
                 match self.validate(problems, |_| {}) {
                     Ok(evaluation) => {
                         for observer in observers.iter_mut() {
@@ -167,7 +183,7 @@ impl Trainer {
                 return Err(self.stopped());
             }
             if end {
-                break;
+                return Ok(last);
             }
             match self.step() {
                 Ok(report) => {
@@ -180,10 +196,6 @@ impl Trainer {
                 Err(error) => return Err(error),
             }
         }
-        for observer in observers.iter_mut() {
-            observer.on_finish()?;
-        }
-        Ok(last)
     }
 
     /// Writes a checkpoint unless there is one that says the same. None is written of a policy whose log-probabilities are not

@@ -101,7 +101,10 @@ pub(super) fn check(folder: &Path) -> Result<(), String> {
         }
         let found = file_digest(&path).map_err(|error| format!("{name} {}", said(&error)))?;
         if found != written.sha256 {
-            return Err(format!("{name} is not what was written: its SHA-256 is {found} instead of {}", written.sha256));
+            return Err(format!(
+                "{name} is not what was written: its SHA-256 is {found} instead of {}",
+                written.sha256
+            ));
         }
     }
     Ok(())
@@ -158,8 +161,14 @@ mod tests {
             change(folder.path());
             check(folder.path()).expect_err("damaged")
         };
-        assert_eq!(of(|folder| fs::remove_file(folder.join(STATE_FILE)).expect("a file")), "trainer/state.json is missing");
-        assert_eq!(of(|folder| fs::remove_file(folder.join(MANIFEST_FILE)).expect("a file")), "trainer/checksums.json is missing");
+        assert_eq!(
+            of(|folder| fs::remove_file(folder.join(STATE_FILE)).expect("a file")),
+            "trainer/state.json is missing"
+        );
+        assert_eq!(
+            of(|folder| fs::remove_file(folder.join(MANIFEST_FILE)).expect("a file")),
+            "trainer/checksums.json is missing"
+        );
         let cut = of(|folder| fs::write(folder.join("model.safetensors"), "weight").expect("a file"));
         assert_eq!(cut, "model.safetensors has 6 bytes instead of 7");
         let other = of(|folder| fs::write(folder.join(OPTIMIZER_FILE), "momentt").expect("a file"));

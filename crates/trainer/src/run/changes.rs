@@ -48,12 +48,14 @@ impl Changes {
         let (before, recipe_before) = stored(&config.output)?;
         let (now, then) = (value(&config)?, value(&before)?);
         let (mut free, mut held) = (Vec::new(), Vec::new());
-        for difference in differences(&then, &now) {
+        let of_value = differences(&then, &now);
+        // Where the folder lies is nothing it has to know.
+        let of_config = of_value.iter().any(|difference| difference.path != "output");
+        for difference in of_value {
             let lines = if is_free(&difference) { &mut free } else { &mut held };
             lines.push(difference.to_string());
         }
         held.extend(recipe_before.differences(&recipe)?.iter().map(|difference| format!("recipe: {difference}")));
-        let of_config = now != then;
         let of_recipe = recipe != recipe_before;
         Ok(Self { config, recipe, of_config, of_recipe, free, held })
     }
@@ -63,19 +65,23 @@ impl Changes {
         self.held.push(line);
     }
 
-    /// Shows the changes in the log, unless some of them need a consent that is not given.
+    /// Refuses changes that need a consent which is not given.
     ///
     /// # Errors
     /// [`TrainError::RunChanged`] then, with all of these.
-    pub(super) fn consent(&self, accepted: bool) -> Result<(), TrainError> {
-        if !self.held.is_empty() && !accepted {
-            let (folder, differences) = (self.config.output.clone(), self.held.join("\n  "));
-            return Err(TrainError::RunChanged { folder, differences });
+    pub(super) fn check(&self, accepted: bool) -> Result<(), TrainError> {
+        if self.held.is_empty() || accepted {
+            return Ok(());
         }
+        let (folder, differences) = (self.config.output.clone(), self.held.join("\n  "));
+        Err(TrainError::RunChanged { folder, differences })
+    }
+
+    /// Shows all of them in the log.
+    pub(super) fn show(&self) {
         for line in self.free.iter().chain(&self.held) {
             tracing::info!("changed: {line}");
         }
-        Ok(())
     }
 }
 
@@ -118,28 +124,29 @@ mod tests {
     fn nothing_changes_by_itself() {
         let same = changes(&[], vppo());
         assert!(!same.of_config && !same.of_recipe && same.free.is_empty() && same.held.is_empty(), "{same:?}");
-        assert!(same.consent(false).is_ok());
+        assert!(same.check(false).is_ok());
     }
 
     #[test]
     fn what_extends_a_run_needs_no_consent() {
-        let longer = changes(&["schedule.steps=900", "device=wgpu", "update.vocabulary_chunk=7", "recipe=other"], vppo());
+        let longer =
+            changes(&["schedule.steps=900", "device=wgpu", "update.vocabulary_chunk=7", "recipe=other"], vppo());
         assert_eq!(longer.free.len(), 4, "{longer:?}");
         assert!(longer.held.is_empty() && longer.of_config && !longer.of_recipe);
         assert!(longer.free.contains(&"schedule.steps: 200 -> 900".to_owned()), "{longer:?}");
-        assert!(longer.consent(false).is_ok());
+        assert!(longer.check(false).is_ok());
     }
 
     #[test]
     fn everything_else_does() {
         let other = changes(&["update.beta_2=0.95", "schedule.steps=900"], vppo());
         assert_eq!(other.held, ["update.beta_2: 0.999 -> 0.95"]);
-        let error = other.consent(false).expect_err("no consent").to_string();
+        let error = other.check(false).expect_err("no consent").to_string();
         assert!(error.contains("update.beta_2: 0.999 -> 0.95") && error.contains("--accept-changes"), "{error}");
-        assert!(other.consent(true).is_ok());
+        assert!(other.check(true).is_ok());
         let recipe = changes(&[], dapo());
         assert!(recipe.of_recipe && !recipe.of_config);
         assert!(recipe.held.iter().any(|line| line.starts_with("recipe: shapers[0]: - ")), "{recipe:?}");
-        assert!(recipe.consent(false).is_err());
+        assert!(recipe.check(false).is_err());
     }
 }

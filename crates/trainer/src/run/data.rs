@@ -50,9 +50,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = |name: &str| folder.path().join(name);
         let of = |names: &[&str]| {
-            fingerprint(&Selection::from_iter(names.iter().map(|name| path(name).display().to_string()))).expect("files")
+            fingerprint(&Selection::from_iter(names.iter().map(|name| path(name).display().to_string())))
+                .expect("files")
         };
-        for (name, text) in [("a.jsonl", "ab"), ("b.jsonl", "ab"), ("c.jsonl", "ac"), ("d.jsonl", "a"), ("e.jsonl", "b")] {
+        for (name, text) in
+            [("a.jsonl", "ab"), ("b.jsonl", "ab"), ("c.jsonl", "ac"), ("d.jsonl", "a"), ("e.jsonl", "b")]
+        {
             fs::write(path(name), text).expect("a writable folder");
         }
         assert_eq!(of(&["a.jsonl"]), of(&["b.jsonl"]), "names do not count");

@@ -53,7 +53,7 @@ impl Reopened {
         if from.is_none() && resumption.need_checkpoint {
             return Err(nothing());
         }
-        changes.consent(resumption.accept_changes)?;
+        changes.check(resumption.accept_changes)?;
         found.set_damaged_aside()?;
         Ok(Self { folder, changes, accept_changes: resumption.accept_changes, from })
     }
@@ -93,6 +93,7 @@ impl Reopened {
     /// fewer, [`TrainError::RunChanged`] without consent.
     pub fn load(mut self) -> Result<Trainer, TrainError> {
         self.compare_data()?;
+        self.changes.show();
         let Changes { config, recipe, .. } = &self.changes;
         let checkpoint = self.from.as_ref().map(|(path, _)| path.as_path());
         let mut trainer = Trainer::load(config.clone(), recipe.clone(), checkpoint)?;
@@ -117,7 +118,7 @@ impl Reopened {
             return Err(TrainError::DataChanged { recorded, found });
         }
         self.changes.hold(format!("the files of data.train: {} -> {}", short(&state.data), short(&now)));
-        self.changes.consent(self.accept_changes)
+        self.changes.check(self.accept_changes)
     }
 }
 

@@ -65,7 +65,10 @@ fn another_process_goes_on_where_one_ended() {
     let before = std::fs::read(path("broken").join("config.toml")).expect("the configuration");
     let finished = train("broken", &["schedule.steps=2"]).output();
     assert!(finished.contains("the run is finished: 3 steps") && finished.contains("step-3"), "{finished}");
-    assert!(std::fs::read(path("broken").join("config.toml")).expect("the configuration") == before, "nothing is written");
+    assert!(
+        std::fs::read(path("broken").join("config.toml")).expect("the configuration") == before,
+        "nothing is written"
+    );
 }
 
 /// Changes that are consented to are written down, and what the run was trained with before stays beside them.

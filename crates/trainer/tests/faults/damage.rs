@@ -11,7 +11,8 @@ use crate::workspace::{Workspace, names};
 
 /// All files of a checkpoint, by their paths within it.
 fn files(checkpoint: &Path) -> Vec<String> {
-    let inner = |folder: &'static str| names(&checkpoint.join(folder)).into_iter().map(move |name| format!("{folder}{name}"));
+    let inner =
+        |folder: &'static str| names(&checkpoint.join(folder)).into_iter().map(move |name| format!("{folder}{name}"));
     inner("").chain(inner("trainer/")).filter(|name| checkpoint.join(name).is_file()).collect()
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::program::{Ended, Running};
-use crate::workspace::{Workspace, names, steps};
+use crate::workspace::{ALWAYS, Workspace, names, steps};
 
 /// Bytes in a block of `ulimit -f`.
 const BLOCK: u64 = 512;
@@ -24,19 +24,19 @@ fn train_within(workspace: &Workspace, bytes: u64, output: &str, more: &[&str]) 
 #[test]
 fn a_full_disk_ends_the_run_and_nothing_else() {
     let workspace = Workspace::new();
-    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2"]);
+    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2", ALWAYS]);
     let size = |name: &str| fs::metadata(workspace.checkpoint("undisturbed", 1).join(name)).expect("a file").len();
     let (weights, optimizer) = (size("model.safetensors"), size("trainer/optimizer.bpk"));
     assert!(optimizer > weights + BLOCK, "the limits below lie between the files' sizes");
-    workspace.train("run", &["schedule.steps=1"]).succeeds();
+    workspace.train("run", &["schedule.steps=1", ALWAYS]).succeeds();
     for (limit, file) in [(weights - 5 * BLOCK, "model.safetensors"), (optimizer - 5 * BLOCK, "optimizer.bpk")] {
         let before = names(&workspace.path("run/checkpoints"));
-        let ended = train_within(&workspace, limit, "run", &["schedule.steps=2"]);
+        let ended = train_within(&workspace, limit, "run", &["schedule.steps=2", ALWAYS]);
         let log = ended.fails_with(&["step 2 could not be saved", file, "run can go on from", "step-1", "make room"]);
         assert!(log.contains("File too large"), "what the system said: {log}");
         assert_eq!(names(&workspace.path("run/checkpoints")), before, "and what was half written is gone");
     }
-    let log = workspace.train("run", &["schedule.steps=2"]).succeeds();
+    let log = workspace.train("run", &["schedule.steps=2", ALWAYS]).succeeds();
     assert!(log.contains("going on from") && log.contains("step-1"), "{log}");
     workspace.outcome("run").assert_same(&undisturbed, "with room again");
 }
@@ -63,7 +63,7 @@ fn metrics_that_do_not_fit_are_written_again() {
 #[test]
 fn folders_that_cannot_be_written_are_named() {
     let workspace = Workspace::new();
-    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2"]);
+    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2", ALWAYS]);
     workspace.write("file", "mine");
     workspace.train("file", &[]).fails_with(&["cannot create", "file"]);
     workspace.train("file/below", &[]).fails_with(&["cannot create", "file/below"]);
@@ -71,19 +71,19 @@ fn folders_that_cannot_be_written_are_named() {
 
     fs::create_dir(workspace.path("run")).expect("a writable folder");
     workspace.write("run/checkpoints", "in the way");
-    let ended = workspace.train("run", &["schedule.steps=2"]);
+    let ended = workspace.train("run", &["schedule.steps=2", ALWAYS]);
     ended.fails_with(&["step 1 could not be saved", "checkpoints", "no checkpoint yet"]);
     fs::remove_file(workspace.path("run/checkpoints")).expect("a file");
-    workspace.train("run", &["schedule.steps=1"]).succeeds();
+    workspace.train("run", &["schedule.steps=1", ALWAYS]).succeeds();
     // With a checkpoint to lose.
     workspace.write("run/checkpoints/.step-2.writing", "in the way");
     fs::create_dir(workspace.path("run/checkpoints/.tracker.json.writing")).expect("a writable folder");
-    let ended = workspace.train("run", &["schedule.steps=2"]);
+    let ended = workspace.train("run", &["schedule.steps=2", ALWAYS]);
     ended.fails_with(&["cannot remove", ".step-2.writing"]);
     fs::remove_file(workspace.path("run/checkpoints/.step-2.writing")).expect("a file");
-    workspace.train("run", &["schedule.steps=2"]).fails_with(&["cannot write", "tracker.json"]);
+    workspace.train("run", &["schedule.steps=2", ALWAYS]).fails_with(&["cannot write", "tracker.json"]);
     fs::remove_dir(workspace.path("run/checkpoints/.tracker.json.writing")).expect("a folder");
-    let ended = workspace.train("run", &["schedule.steps=2"]);
+    let ended = workspace.train("run", &["schedule.steps=2", ALWAYS]);
     assert!(ended.output.contains("the run is finished: 2 steps"), "{ended:?}");
     ended.succeeds();
     workspace.outcome("run").assert_same(&undisturbed, "out of the way");

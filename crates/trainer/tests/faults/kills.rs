@@ -40,7 +40,9 @@ fn a_hundred_kills_lose_nothing() {
         }
     });
     let [kills, in_writing, runs] = [kills, in_writing, runs].map(AtomicUsize::into_inner);
-    eprintln!("{runs} runs, {kills} kills, {in_writing} of them while a checkpoint was written; {duration:?} undisturbed");
+    eprintln!(
+        "{runs} runs, {kills} kills, {in_writing} of them while a checkpoint was written; {duration:?} undisturbed"
+    );
     assert!(kills >= KILLS, "{kills} kills");
     assert!(in_writing >= KILLS / 20, "{in_writing} kills while a checkpoint was written");
 }
@@ -79,7 +81,9 @@ impl Lane<'_> {
             assert!(has_checkpoint || !had_checkpoint, "{name}: {:?}", names(&output.join("checkpoints")));
             had_checkpoint = has_checkpoint;
         }
-        self.workspace.outcome(name).assert_same(self.undisturbed, name);
+        let outcome = self.workspace.outcome(name);
+        outcome.assert_same(self.undisturbed, name);
+        assert_eq!(outcome.checkpoints, self.undisturbed.checkpoints, "{name}");
         assert!(!is_writing(&output), "{name}: nothing half written is left");
     }
 }

@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use trainer::{MetricsFile, TrainError, TrainObserver, Trainer};
 
-use crate::workspace::{Workspace, names, steps};
+use crate::workspace::{ALWAYS, Workspace, names, steps};
 
 /// Changes one tensor of the workspace's model.
 fn edit(workspace: &Workspace, tensor: &str, change: impl FnOnce(&mut [f32], &[usize])) {
@@ -24,7 +24,10 @@ fn edit(workspace: &Workspace, tensor: &str, change: impl FnOnce(&mut [f32], &[u
     change(&mut values, &shape);
     let changed: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let changed = TensorView::new(view.dtype(), shape, &changed).expect("of the same size");
-    let tensors = stored.tensors().into_iter().map(|(name, view)| if name == tensor { (name, changed.clone()) } else { (name, view) });
+    let tensors = stored
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| if name == tensor { (name, changed.clone()) } else { (name, view) });
     let bytes = safetensors::serialize(tensors, None).expect("serializable");
     fs::write(path, bytes).expect("a writable file");
 }
@@ -99,7 +102,12 @@ fn a_policy_that_predicts_nothing_ends_the_run() {
     let ended = workspace.train("run", &["schedule.steps=9", "update.max_skipped_in_a_row=3"]);
     let log = ended.fails_with(&["step 3", "3 steps on end", "not finite", "no checkpoint yet"]);
     for step in 1..=3 {
-        assert!(log.contains(&format!("step {step}: nothing is learned from it, since log-probabilities are not finite: 1")), "{log}");
+        assert!(
+            log.contains(&format!(
+                "step {step}: nothing is learned from it, since log-probabilities are not finite: 1"
+            )),
+            "{log}"
+        );
     }
     let lines = steps(&workspace.path("run"));
     assert_eq!(lines.len(), 3, "and each is in the metrics");
@@ -114,15 +122,15 @@ fn a_policy_that_predicts_nothing_ends_the_run() {
 #[test]
 fn spoilt_weights_are_not_saved() {
     let workspace = Workspace::new();
-    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2"]);
-    workspace.train("run", &["schedule.steps=1"]).succeeds();
-    let ended = workspace.train("run", &["schedule.steps=2", "update.learning_rate=1e39", "--accept-changes"]);
+    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2", ALWAYS]);
+    workspace.train("run", &["schedule.steps=1", ALWAYS]).succeeds();
+    let ended = workspace.train("run", &["schedule.steps=2", ALWAYS, "update.learning_rate=1e39", "--accept-changes"]);
     ended.fails_with(&["step 2 has left weights that are not finite", "run can go on from", "step-1"]);
     assert_eq!(names(&workspace.path("run/checkpoints")), ["step-1", "tracker.json"]);
     assert_eq!(names(&workspace.path("run")).iter().filter(|name| *name == "config.step-1.toml").count(), 1);
-    let ended = workspace.train("run", &["schedule.steps=2"]);
+    let ended = workspace.train("run", &["schedule.steps=2", ALWAYS]);
     ended.fails_with(&["update.learning_rate: ", " -> 0.001", "--accept-changes"]);
-    workspace.train("run", &["schedule.steps=2", "--accept-changes"]).succeeds();
+    workspace.train("run", &["schedule.steps=2", ALWAYS, "--accept-changes"]).succeeds();
     workspace.outcome("run").assert_same(&undisturbed, "after the mistake");
 }
 
@@ -131,7 +139,7 @@ struct Spoil;
 
 impl ModuleMapper for Spoil {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(|values| (values.detach() * f32::NAN).require_grad())
+        param.map(|values| (values.inner() * f32::NAN).autodiff())
     }
 }
 

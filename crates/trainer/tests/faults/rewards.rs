@@ -2,11 +2,12 @@
 
 use crate::workspace::{Workspace, metrics, steps};
 
-/// A run whose reward is a shell script, with little patience.
-fn settings(script: &str) -> String {
+/// A run whose reward is a shell script, with much patience or with little.
+fn settings(script: &str, retries: usize) -> String {
+    let timeout = if retries > 1 { 20.0 } else { 0.5 };
     format!(
         "reward.parts=[{{ kind = 'subprocess', command = ['sh', '-c', '''{script}'''], \
-         limits = {{ timeout = 0.5, deadline = 5, retries = 1, back_off = 0, workers = 1 }} }}]"
+         limits = {{ timeout = {timeout}, deadline = 20, retries = {retries}, back_off = 0, workers = 1 }} }}]"
     )
 }
 
@@ -24,7 +25,7 @@ fn rewards_that_judge_nothing_end_no_run() {
         ("nonsense", "while read -r line; do echo '}{'; done"),
         ("others", "while read -r line; do echo '{\"id\": 77, \"score\": 1}'; done"),
     ] {
-        let reward = settings(script);
+        let reward = settings(script, 0);
         let log = workspace.train(name, &[&reward, "schedule.steps=2", "schedule.validate_every=0"]).succeeds();
         assert!(log.contains("4 of 4 responses could not be judged"), "{name}: {log}");
         assert!(log.contains("step 2: none of 2 groups could be used"), "{name}: {log}");
@@ -33,7 +34,11 @@ fn rewards_that_judge_nothing_end_no_run() {
         for line in &lines {
             assert_eq!((&line["rollout/ungraded"], &line["groups/ungraded"]), (&4.into(), &2.into()), "{name}: {line}");
             assert!(line["reward/overall"].is_null() && line["reward/accuracy"].is_null(), "{name}: {line}");
-            assert_eq!((&line["groups/kept"], &line["actor/skipped_updates"]), (&0.into(), &0.into()), "{name}: {line}");
+            assert_eq!(
+                (&line["groups/kept"], &line["actor/skipped_updates"]),
+                (&0.into(), &0.into()),
+                "{name}: {line}"
+            );
         }
         let last = metrics(&workspace.path(name)).pop().expect("a validation");
         assert!(last["val/accuracy"].is_null() && last["val/ungraded"] == 2, "{name}: {last}");
@@ -47,7 +52,7 @@ fn rewards_that_judge_nothing_end_no_run() {
 fn a_reward_that_dies_now_and_then_is_asked_again() {
     let workspace = Workspace::new();
     let reply = r#"read -r line; id=${line#*:}; echo "{\"id\":${id%%,*},\"score\":0.5}""#;
-    let reward = settings(reply);
+    let reward = settings(reply, 9);
     let log = workspace.train("run", &[&reward, "schedule.steps=2"]).succeeds();
     let lines = steps(&workspace.path("run"));
     assert_eq!(lines.len(), 2);

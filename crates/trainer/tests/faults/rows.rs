@@ -59,11 +59,11 @@ fn problems_that_are_lost_are_passed_over() {
     }
     drop(trainer);
 
-    let ended = workspace.train("run", &["schedule.steps=7", "schedule.save_every=6"]);
+    let ended = workspace.train("run", &["schedule.steps=9", "schedule.save_every=6"]);
     let log = ended.fails_with(&["the files of data.train", "--accept-changes"]);
     assert!(!log.contains("changed:"), "{log}");
-    let more = ["schedule.steps=7", "schedule.save_every=6", "--accept-changes"];
+    let more = ["schedule.steps=9", "schedule.save_every=6", "--accept-changes"];
     let log = workspace.train("run", &more).succeeds();
     assert!(log.contains("changed: the files of data.train") && log.contains("skipped: "), "{log}");
-    assert_eq!(steps(&config.output).len(), 7);
+    assert_eq!(steps(&config.output).len(), 9);
 }

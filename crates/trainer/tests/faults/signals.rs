@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use trainer::{TrainError, Trainer};
 
 use crate::program::Running;
-use crate::workspace::{Workspace, is_writing, metrics, names};
+use crate::workspace::{ALWAYS, Workspace, is_writing, metrics, names};
 
 /// A reward that hears everything and never says anything, so that a step does not end by itself.
 const HANGING: &str = "reward.parts=[{ kind = 'subprocess', command = ['sh', '-c', 'cat > /dev/null'], limits = { timeout = 900, deadline = 900 } }]";
@@ -75,10 +75,10 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn two_runs_in_one_folder_are_refused() {
     let workspace = Workspace::new();
-    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2"]);
-    workspace.train("run", &["schedule.steps=1"]).succeeds();
+    let undisturbed = workspace.undisturbed("undisturbed", &["schedule.steps=2", ALWAYS]);
+    workspace.train("run", &["schedule.steps=1", ALWAYS]).succeeds();
     let held = Trainer::resume(&workspace.path("run"), &[]).expect("resumes");
-    let refused = workspace.train("run", &["schedule.steps=2"]);
+    let refused = workspace.train("run", &["schedule.steps=2", ALWAYS]);
     refused.fails_with(&[&format!("another process (process {})", std::process::id()), "run", "another output folder"]);
     let error = Trainer::resume(&workspace.path("run"), &[]).err().expect("this process has it too");
     assert!(matches!(error, TrainError::RunLocked { .. }), "{error}");
@@ -88,15 +88,15 @@ fn two_runs_in_one_folder_are_refused() {
     assert!(read.output.contains("held-out accuracy"), "{read:?}");
     drop(held);
 
-    let mut killed = workspace.start("run", &["schedule.steps=2", "--accept-changes", HANGING]);
+    let mut killed = workspace.start("run", &["schedule.steps=2", ALWAYS, "--accept-changes", HANGING]);
     killed.wait_until("it has the folder", || {
         let log = fs::read_to_string(workspace.path("run/config.toml")).unwrap_or_default();
         log.contains("cat > /dev/null")
     });
     let id = format!("(process {})", killed.id());
-    workspace.train("run", &["schedule.steps=2"]).fails_with(&[&id]);
+    workspace.train("run", &["schedule.steps=2", ALWAYS]).fails_with(&[&id]);
     assert!(killed.kill().0, "it had not ended");
-    let log = workspace.train("run", &["schedule.steps=2", "--accept-changes"]).succeeds();
-    assert!(log.contains("changed: reward.parts"), "{log}");
+    let log = workspace.train("run", &["schedule.steps=2", ALWAYS, "--accept-changes"]).succeeds();
+    assert!(log.contains("changed: reward"), "{log}");
     workspace.outcome("run").assert_same(&undisturbed, "as if nothing had been");
 }

@@ -152,6 +152,11 @@ fn a_folder_holds_one_run() {
     let mut again = Trainer::resume(&config.output, &[]).expect("resumes");
     assert!(again.run(&mut []).expect("no step is left").is_none());
     assert_eq!(again.step, 2);
+    drop(again);
+    // Checkpoints alone are in the way too: those of a new run would be the older ones.
+    fs::remove_file(config.output.join("config.toml")).expect("a file");
+    let error = Trainer::start(config.clone()).err().expect("it holds checkpoints");
+    assert!(matches!(error, TrainError::RunExists { .. }), "{error}");
 }
 
 /// Mistakes that show before anything is computed leave no run behind.
