@@ -19,10 +19,12 @@ fn the_document_has_every_name() {
 
     let workspace = Workspace::new();
     let mut written = BTreeSet::new();
-    for recipe in built_in() {
+    for (number, recipe) in built_in().into_iter().enumerate() {
         let recipe = Recipe { accuracy_band: None, name: format!("{}-unfiltered", recipe.name), ..recipe };
         let mut config = workspace.config(&recipe.name, &workspace.recipe(&recipe));
-        (config.schedule.steps, config.schedule.validation_samples) = (1, 2);
+        // The seconds of a checkpoint stand in the line behind it.
+        config.schedule.steps = if number == 0 { 2 } else { 1 };
+        (config.schedule.save_every, config.schedule.validation_samples) = (1, 2);
         config.reward = toml::from_str("format_weight = 0.5").expect("valid");
         config.data.held_out = Some(workspace.path("problems/held_out.jsonl").into());
         let output = config.output.clone();

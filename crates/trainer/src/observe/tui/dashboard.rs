@@ -179,7 +179,10 @@ impl Dashboard {
 fn without_date(line: &str) -> String {
     let parts = line.split_once('T').filter(|(date, _)| date.len() == 10 && date.starts_with(char::is_numeric));
     let parts = parts.and_then(|(_, rest)| rest.split_once("Z "));
-    parts.map_or_else(|| line.to_owned(), |(time, rest)| format!("{} {}", time.get(..8).unwrap_or(time), rest.trim_start()))
+    parts.map_or_else(
+        || line.to_owned(),
+        |(time, rest)| format!("{} {}", time.get(..8).unwrap_or(time), rest.trim_start()),
+    )
 }
 
 #[cfg(test)]
