@@ -84,7 +84,7 @@ impl Inspection {
         }
         let name = run.path.canonicalize().unwrap_or_else(|_| run.path.clone());
         let name = name.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        let remarks: String = notes.iter().map(|note| format!("# {}\n", note.replace('\n', " "))).collect();
+        let remarks: String = notes.iter().map(|note| format!("# {}\n", note.replace(char::is_control, " "))).collect();
         Ok(Page {
             title: format!("{name}: {}", run.recipe),
             configuration: format!("{remarks}{}", run.configuration),

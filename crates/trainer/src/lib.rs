@@ -37,6 +37,7 @@ mod checkpoint;
 mod config;
 pub mod demo;
 mod device;
+mod disk;
 mod download;
 mod error;
 mod inspect;
@@ -46,8 +47,9 @@ mod record;
 mod report;
 mod run;
 mod seeds;
+mod stop;
 
-pub use checkpoint::{RunState, newest, restore, save};
+pub use checkpoint::{RunState, Validation, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
 pub use config::{DataConfig, RecordConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
 pub use device::device;
@@ -76,9 +78,11 @@ pub use recipe::{
     pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
 };
 pub use report::{Cost, DependencyFigures, FactorFigures, StepReport};
+pub use run::{Reopened, Resumption, holds_run};
 pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
+pub use stop::Stop;
 pub use update::{Lesson, UpdateReport, Updater};
 pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
 pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};

@@ -54,7 +54,7 @@ pub trait TrainObserver {
         Ok(())
     }
 
-    /// After the last step.
+    /// After the last step of this process, also if it was asked to stop.
     ///
     /// # Errors
     /// As for [`Self::on_start`].

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 
 use inspector::RolloutRecord;
 use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::TrainError;
 
 pub use cost::Cost;
 pub(crate) use cost::Timings;
@@ -191,6 +194,9 @@ pub struct StepReport {
     /// Optimizer steps left out because the gradient was not finite.
     #[serde(rename = "actor/skipped_updates")]
     pub skipped_updates: usize,
+    /// Log-probabilities that were not finite, at sampling or recomputed; nothing is learned from a step with one.
+    #[serde(rename = "training/not_finite")]
+    pub not_finite: usize,
     /// The learning rate.
     #[serde(rename = "actor/lr")]
     pub learning_rate: f64,
@@ -200,6 +206,17 @@ pub struct StepReport {
     /// Records of the kept responses, if the step was recorded; not part of the line.
     #[serde(skip)]
     pub rollouts: Option<Vec<RolloutRecord>>,
+}
+
+impl StepReport {
+    /// The line: every figure by its name.
+    ///
+    /// # Errors
+    /// If they cannot be written as JSON.
+    pub fn metrics(&self) -> Result<Map<String, Value>, TrainError> {
+        let wrong = |source| TrainError::Json { place: format!("metrics of step {}", self.step), source };
+        serde_json::to_value(self).and_then(serde_json::from_value).map_err(wrong)
+    }
 }
 
 /// How the dependency of the kept tokens is spread. Values that are not finite are left out of all but [`Self::unknown`].

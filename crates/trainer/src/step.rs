@@ -8,19 +8,23 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use dataset::Sampler;
 use reward::Reward;
+use rollout::RolloutError;
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
 
 use crate::TrainError;
-use crate::collect::Source;
+use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
 use crate::record::Recorder;
 use crate::report::{StepFacts, StepReport, Timings};
+use crate::run::Standing;
 use crate::score::Scorer;
+use crate::scored::Scored;
 use crate::seeds::{Purpose, derive};
 use crate::step_values::StepValues;
+use crate::stop::Stop;
 use crate::update::{Lesson, Updater};
 use crate::vocabulary::Vocabulary;
 
@@ -48,25 +52,38 @@ pub struct Trainer {
     pub sampler: Sampler,
     /// Steps taken.
     pub step: usize,
+    /// Asks the run to stop.
+    pub stop: Stop,
+    /// What else a checkpoint holds.
+    pub(crate) standing: Standing,
 }
 
 impl Trainer {
     /// One training step. Everything the run does to the policy is visible here.
     ///
+    /// Log-probabilities that are not finite, at sampling or recomputed, are counted in the report, and nothing is learned from
+    /// the step.
+    ///
     /// # Errors
-    /// If a problem cannot be prepared, nothing can be sampled, or the recipe's components do not fit together.
+    /// If a problem cannot be prepared, nothing can be sampled, or the recipe's components do not fit together;
+    /// [`TrainError::Stopped`] if the run was asked to stop before the update, and then it is as if the step had not been.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let mut timings = Timings::default();
         let clock = Instant::now();
         let policy = self.policy.valid();
         let step = self.step as u64;
         let device = policy.device();
+        let before = self.sampler.clone();
 
         let source =
             Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
-        let mut collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
+        let sampled = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step);
+        let (mut collected, unsampled) = unless_not_finite(sampled)?;
         timings.reward = collected.judging;
         timings.rollout = clock.elapsed().saturating_sub(collected.judging);
+        if self.stop.is_asked() {
+            return Err(self.abandon(before));
+        }
 
         let phase = Instant::now();
         let scorer = Scorer {
@@ -79,14 +96,20 @@ impl Trainer {
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
         let scored = scorer.score(std::mem::take(&mut collected.groups))?;
+        let not_finite = unsampled + scored.not_finite();
         let recorded = self.config.record.is_due(self.step + 1);
         let mut values = StepValues::of(&scored, recorded);
         timings.score = phase.elapsed();
+        if self.stop.is_asked() {
+            return Err(self.abandon(before));
+        }
 
         let learning_rate = learning_rate(&self.config.update, self.step);
         let batches = scored.optimizer_batches(self.config.update.updates_per_step);
-        let mut updates = Vec::with_capacity(batches.len());
-        for batch in &batches {
+        self.warn_if_nothing_is_learned(not_finite, &collected, &batches);
+        let learned = if not_finite == 0 { batches.as_slice() } else { &[] };
+        let mut updates = Vec::with_capacity(learned.len());
+        for batch in learned {
             let phase = Instant::now();
             let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
             let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
@@ -107,6 +130,7 @@ impl Trainer {
             updates.push(update);
             timings.update += phase.elapsed();
         }
+        values.fill_up();
         self.step += 1;
 
         let recorder = Recorder {
@@ -128,7 +152,29 @@ impl Trainer {
             timings,
             device: &device,
         };
-        Ok(StepReport { rollouts, ..facts.report() })
+        let mut report = StepReport { not_finite, rollouts, ..facts.report() };
+        if not_finite > 0 {
+            report.skipped_updates = self.config.update.updates_per_step;
+        }
+        self.standing.count(&report);
+        Ok(report)
+    }
+
+    fn warn_if_nothing_is_learned(&self, not_finite: usize, collected: &Collected, batches: &[Scored]) {
+        let (step, sampled) = (self.step + 1, collected.sampled_groups);
+        if not_finite > 0 {
+            tracing::warn!(
+                "step {step}: nothing is learned from it, since log-probabilities are not finite: {not_finite}"
+            );
+        } else if batches.is_empty() {
+            tracing::warn!("step {step}: none of {sampled} groups could be used, and nothing is learned from it");
+        }
+    }
+
+    /// Undoes what a step has done before its update.
+    fn abandon(&mut self, sampler: Sampler) -> TrainError {
+        self.sampler = sampler;
+        self.stopped()
     }
 
     fn progress(&self) -> Result<Fraction, TrainError> {
@@ -140,6 +186,17 @@ impl Trainer {
 pub(crate) fn progress(step: usize, steps: usize) -> Result<Fraction, TrainError> {
     let last = steps.saturating_sub(1).max(1);
     Ok(Fraction::new((step as f64 / last as f64).min(1.0))?)
+}
+
+/// What was collected, or nothing and one if the policy's predictions were not finite.
+fn unless_not_finite(sampled: Result<Collected, TrainError>) -> Result<(Collected, usize), TrainError> {
+    match sampled {
+        Err(TrainError::Rollout(error @ RolloutError::NotFinite { .. })) => {
+            tracing::warn!("{error}");
+            Ok((Collected::default(), 1))
+        }
+        sampled => Ok((sampled?, 0)),
+    }
 }
 
 /// The learning rate of a step: a linear rise, then constant.

@@ -72,6 +72,12 @@ impl StepValues {
         }
         Ok(())
     }
+
+    /// Notes of all tokens that were given no credit that they have none: nothing is learned from them.
+    pub(crate) fn fill_up(&mut self) {
+        self.advantage.resize(self.log_probs.len(), f32::NAN);
+        self.gate.resize(self.log_probs.len(), 0.0);
+    }
 }
 
 fn host(values: &Tensor<1>) -> Vec<f32> {

@@ -7,8 +7,8 @@ use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
 use trainer::{
-    Console, Hub, MetricsFile, Paired, RolloutFiles, TensorBoard, TrainConfig, TrainError, TrainObserver, Trainer, Tui,
-    progress_bar,
+    Console, Hub, MetricsFile, Paired, Recipe, Reopened, Resumption, RolloutFiles, TensorBoard, TrainConfig,
+    TrainError, TrainObserver, Trainer, Tui, holds_run, progress_bar,
 };
 
 use super::{log, print};
@@ -34,11 +34,17 @@ pub(crate) struct Train {
     /// cpu, wgpu or cuda:0
     #[arg(long)]
     device: Option<String>,
-    /// Go on from the newest checkpoint of the run's folder
+    /// Only go on with a run; fails if the folder holds none, or none with a checkpoint [default: go on if there is one]
     #[arg(long)]
     resume: bool,
+    /// Only start a run; fails if the folder holds one
+    #[arg(long, conflicts_with = "resume")]
+    fresh: bool,
+    /// Go on although configuration, recipe or data have changed since
+    #[arg(long, conflicts_with = "fresh")]
+    accept_changes: bool,
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
-    #[arg(long, requires = "config", conflicts_with = "resume")]
+    #[arg(long, requires = "config")]
     download: bool,
     /// Show the run as a dashboard; needs a terminal
     #[arg(long)]
@@ -47,26 +53,39 @@ pub(crate) struct Train {
 
 impl Train {
     pub(crate) fn run(self) -> Result<(), TrainError> {
+        if self.tui {
+            Tui::check()?;
+        }
         let overrides = self.all_overrides();
+        let resumption = Resumption { accept_changes: self.accept_changes, need_checkpoint: self.resume };
         match &self.config {
             Some(path) => {
                 let mut config = TrainConfig::read(path, &overrides)?;
                 if self.download {
                     Hub::from_env()?.localize(&mut config)?;
                 }
-                let trainer =
-                    if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
-                train(trainer, self.tui)
+                if self.goes_on(&config.output) {
+                    let recipe = Recipe::find(&config.recipe)?;
+                    go_on(Reopened::new(config, recipe, resumption)?, self.tui)
+                } else {
+                    train(Trainer::start(config)?, self.tui)
+                }
             }
             None => {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
-                if self.resume {
-                    train(Trainer::resume(&output, &overrides)?, self.tui)
+                if self.goes_on(&output) {
+                    demo::check_resumed(&overrides)?;
+                    go_on(Reopened::stored(&output, &overrides, resumption)?, self.tui)
                 } else {
                     demonstrate(&output, &overrides, self.tui)
                 }
             }
         }
+    }
+
+    /// Whether a run is to be gone on with rather than started.
+    fn goes_on(&self, output: &Path) -> bool {
+        self.resume || (!self.fresh && holds_run(output))
     }
 
     /// The flags as overrides, after those given as such.
@@ -84,7 +103,19 @@ impl Train {
     }
 }
 
+/// Goes on with a run, if something is left to do.
+fn go_on(run: Reopened, tui: bool) -> Result<(), TrainError> {
+    match run.finished() {
+        Some(checkpoint) => {
+            print(&format!("the run is finished: {} steps are taken; more with schedule.steps=N", run.step()))?;
+            print(&format!("checkpoint: {}", checkpoint.display()))
+        }
+        None => train(run.load()?, tui),
+    }
+}
+
 fn train(mut trainer: Trainer, tui: bool) -> Result<(), TrainError> {
+    trainer.stop.listen()?;
     let output = trainer.config.output.clone();
     let mut observers = observers(&output, tui)?;
     let last = trainer.run(&mut observers)?;
@@ -130,11 +161,13 @@ fn demonstrate(output: &Path, overrides: &[String], tui: bool) -> Result<(), Tra
     let held_out = config.data.held_out.clone().unwrap_or_default();
     let steps = config.schedule.steps;
     let mut trainer = Trainer::start(config)?;
+    demo::prepared(output)?;
     let recipe = trainer.algorithm.recipe.to_string();
     let problems = trainer.config.data.open(&held_out)?;
     let before = trainer.validate(&problems, |_| {})?;
     tracing::info!("held-out accuracy after the warm-up: {before}");
 
+    trainer.stop.listen()?;
     let mut observers = observers(output, tui)?;
     let after = match trainer.run(&mut observers)? {
         Some(after) => after,

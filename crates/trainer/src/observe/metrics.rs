@@ -12,45 +12,49 @@ use crate::evaluate::Evaluation;
 use crate::report::StepReport;
 
 /// Appends one JSON object per event to `metrics.jsonl`. After a resume the abandoned steps stay in the file; the last line
-/// of a step counts.
+/// of a step counts. The seconds of a validation stand in its line, those of a checkpoint in the next one.
 #[derive(Debug)]
 pub struct MetricsFile {
     file: File,
     path: PathBuf,
+    /// Seconds of what was done since the last line.
+    pending: Map<String, Value>,
 }
 
 impl MetricsFile {
-    /// Opens `metrics.jsonl` in a run's folder for appending.
+    /// Opens `metrics.jsonl` in a run's folder for appending. A last line that a killed process left half written is cut off.
     ///
     /// # Errors
     /// If it cannot be opened.
     pub fn open(output: &Path) -> Result<Self, TrainError> {
         let path = output.join("metrics.jsonl");
+        crate::disk::cut_partial_line(&path)?;
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(TrainError::file("open", &path))?;
-        Ok(Self { file, path })
+        Ok(Self { file, path, pending: Map::new() })
     }
 
-    fn append(&mut self, line: &Value) -> Result<(), TrainError> {
+    fn append(&mut self, mut line: Map<String, Value>) -> Result<(), TrainError> {
+        line.append(&mut self.pending);
         // One write per line, so that a killed run leaves whole lines.
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(TrainError::file("append to", &self.path))
+        let line = format!("{}\n", Value::Object(line));
+        self.file.write_all(line.as_bytes()).map_err(TrainError::file("append to", &self.path))
     }
 }
 
 impl TrainObserver for MetricsFile {
     fn on_step(&mut self, report: &StepReport) -> Result<(), TrainError> {
-        let line = serde_json::to_value(report)
-            .map_err(|source| TrainError::Json { place: self.path.display().to_string(), source })?;
-        self.append(&line)
+        self.append(report.metrics()?)
     }
 
     fn on_validation(&mut self, step: usize, evaluation: &Evaluation) -> Result<(), TrainError> {
         let mut line = Map::from_iter([("step".to_owned(), json!(step))]);
         line.extend(validation_metrics(evaluation));
-        self.append(&Value::Object(line))
+        self.append(line)
     }
 
-    fn on_phase(&mut self, step: usize, phase: Phase, seconds: f64) -> Result<(), TrainError> {
-        self.append(&json!({ "step": step, phase.metric(): seconds }))
+    fn on_phase(&mut self, _step: usize, phase: Phase, seconds: f64) -> Result<(), TrainError> {
+        self.pending.insert(phase.metric().to_owned(), json!(seconds));
+        Ok(())
     }
 }
 

@@ -1,13 +1,13 @@
 //! Files of the responses a run trained on.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use inspector::RolloutRecord;
 
 use super::TrainObserver;
 use crate::TrainError;
+use crate::disk;
 use crate::report::StepReport;
 
 /// Writes the records of each recorded step to `rollouts/step-N.jsonl`, one to a line.
@@ -31,18 +31,15 @@ impl RolloutFiles {
     }
 
     fn write(&self, step: usize, records: &[RolloutRecord]) -> Result<(), TrainError> {
-        let aside = self.folder.join(format!(".step-{step}.writing"));
-        let file = File::create(&aside).map_err(TrainError::file("create", &aside))?;
-        let mut file = BufWriter::new(file);
+        let path = self.folder.join(format!("step-{step}.jsonl"));
+        let mut text = String::new();
         for record in records {
             let line = serde_json::to_string(record)
-                .map_err(|source| TrainError::Json { place: aside.display().to_string(), source })?;
-            writeln!(file, "{line}").map_err(TrainError::file("write to", &aside))?;
+                .map_err(|source| TrainError::Json { place: path.display().to_string(), source })?;
+            text += &line;
+            text.push('\n');
         }
-        let file = file.into_inner().map_err(|error| TrainError::file("write to", &aside)(error.into_error()))?;
-        file.sync_all().map_err(TrainError::file("sync", &aside))?;
-        let target = self.folder.join(format!("step-{step}.jsonl"));
-        fs::rename(&aside, &target).map_err(TrainError::file("rename", &aside))
+        disk::replace(&path, &text)
     }
 }
 

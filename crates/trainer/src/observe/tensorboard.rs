@@ -72,9 +72,7 @@ impl TrainObserver for TensorBoard {
     }
 
     fn on_step(&mut self, report: &StepReport) -> Result<(), TrainError> {
-        let line = serde_json::to_value(report)
-            .map_err(|source| TrainError::Json { place: self.path.display().to_string(), source })?;
-        let mut values: Vec<Value> = line.as_object().map_or_else(Vec::new, numbers);
+        let mut values = numbers(&report.metrics()?);
         let tokens = || report.rollouts.iter().flatten().filter_map(|record| record.tokens.as_ref());
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect::<Vec<f64>>();
         let dependency: Vec<f64> = tokens().filter_map(|tokens| tokens.dependency.as_deref()).flat_map(wide).collect();

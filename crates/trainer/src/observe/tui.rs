@@ -37,11 +37,7 @@ impl Tui {
     /// # Errors
     /// If standard output is no terminal, or cannot be drawn on.
     pub fn open(title: &str, log: &LogLines, stop: impl Fn() + Send + 'static) -> Result<Self, TrainError> {
-        if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-            let reason =
-                "--tui needs a terminal on standard input and output; leave it out to get a line for every step";
-            return Err(TrainError::Usage(reason.to_owned()));
-        }
+        Self::check()?;
         let unusable = |source| TrainError::File { action: "draw on", path: "the terminal".into(), source };
         let dashboard = Arc::new(Mutex::new(Dashboard::new(title)));
         let closing = Arc::new(AtomicBool::new(false));
@@ -59,6 +55,18 @@ impl Tui {
         let thread = std::thread::Builder::new().name("dashboard".to_owned()).spawn(move || screen.run());
         tui.screen = Some(thread.map_err(unusable)?);
         Ok(tui)
+    }
+
+    /// Whether there is a terminal to draw on.
+    ///
+    /// # Errors
+    /// If standard input or output is none.
+    pub fn check() -> Result<(), TrainError> {
+        if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+            return Ok(());
+        }
+        let reason = "--tui needs a terminal on standard input and output; leave it out to get a line for every step";
+        Err(TrainError::Usage(reason.to_owned()))
     }
 
     fn tell(&self, change: impl FnOnce(&mut Dashboard)) {

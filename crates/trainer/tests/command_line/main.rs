@@ -13,3 +13,4 @@ mod recipe;
 mod reward;
 mod score;
 mod train;
+mod watch;

@@ -169,10 +169,20 @@ impl Dashboard {
     fn draw_log(&self, frame: &mut Frame, area: Rect) {
         let room = usize::from(area.height.saturating_sub(2));
         let last = self.log.iter().skip(self.log.len().saturating_sub(room));
-        let lines: Vec<Line> = last.map(|line| Line::from(line.as_str())).collect();
+        let lines: Vec<Line> = last.map(|line| Line::from(without_date(line))).collect();
         let block = Block::bordered().title(" log ").border_style(Style::new().dim());
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }
+}
+
+/// A line of the log that begins with `2026-01-31T12:34:56.789012Z` with the time of day alone.
+fn without_date(line: &str) -> String {
+    let parts = line.split_once('T').filter(|(date, _)| date.len() == 10 && date.starts_with(char::is_numeric));
+    let parts = parts.and_then(|(_, rest)| rest.split_once("Z "));
+    parts.map_or_else(
+        || line.to_owned(),
+        |(time, rest)| format!("{} {}", time.get(..8).unwrap_or(time), rest.trim_start()),
+    )
 }
 
 #[cfg(test)]
@@ -317,6 +327,15 @@ mod tests {
         // An update was left out.
         let (x, y) = find(&screen, "1.500");
         assert_eq!(cell(x, y).fg, Color::Red);
+    }
+
+    #[test]
+    fn lines_of_the_log_begin_with_the_time() {
+        let line = "2026-11-21T20:26:28.157293Z  INFO recipe: TZ Z vppo";
+        assert_eq!(without_date(line), "20:26:28 INFO recipe: TZ Z vppo");
+        for other in ["", "an error: Two Z s", "  at line 2T3Z "] {
+            assert_eq!(without_date(other), other);
+        }
     }
 
     #[test]
