@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use headless_chrome::browser::tab::point::Point;
-use headless_chrome::protocol::cdp::Emulation::{MediaFeature, SetEmulatedMedia};
+use headless_chrome::protocol::cdp::Emulation::{MediaFeature, SetDeviceMetricsOverride, SetEmulatedMedia};
 use headless_chrome::protocol::cdp::Page::CaptureScreenshotFormatOption::Png;
 use headless_chrome::protocol::cdp::types::Event;
 use headless_chrome::protocol::cdp::{Log, Network, Page, Runtime};
@@ -18,6 +18,10 @@ use serde_json::Value;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What is seen of the page, in pixels.
+const WIDTH: u32 = 1440;
+const HEIGHT: u32 = 900;
 
 /// Where distributions put it.
 const PROGRAMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -52,7 +56,7 @@ impl Window {
             // Chromium refuses its sandbox to root, which containers run as.
             sandbox: false,
             path: Some(program()?),
-            window_size: Some((1440, 900)),
+            window_size: Some((WIDTH, HEIGHT)),
             args: vec![OsStr::new("--hide-scrollbars"), OsStr::new("--force-device-scale-factor=1")],
             idle_browser_timeout: PATIENCE,
             ..LaunchOptions::default()
@@ -77,6 +81,22 @@ impl Window {
         tab.call_method(Page::Enable { enable_file_chooser_opened_event: None })?;
         tab.call_method(Runtime::Enable(None))?;
         tab.call_method(Log::Enable(None))?;
+        tab.call_method(SetDeviceMetricsOverride {
+            width: WIDTH,
+            height: HEIGHT,
+            device_scale_factor: 1.0,
+            mobile: false,
+            scale: None,
+            screen_width: None,
+            screen_height: None,
+            position_x: None,
+            position_y: None,
+            dont_set_visible_size: None,
+            screen_orientation: None,
+            viewport: None,
+            display_feature: None,
+            device_posture: None,
+        })?;
         let window = Self { tab, address: address.to_owned(), seen, _browser: browser };
         window.theme(Theme::Light)?;
         window.tab.navigate_to(&format!("{address}{place}"))?;
@@ -174,7 +194,8 @@ impl Window {
              return [box.left + box.width / 2, box.top + box.height / 2]; }})(document.querySelector({quoted}))"
         );
         let value = self.value(&box_of)?;
-        let at = |place: usize| value.get(place).and_then(Value::as_f64).with_context(|| format!("no place of {selector}"));
+        let at =
+            |place: usize| value.get(place).and_then(Value::as_f64).with_context(|| format!("no place of {selector}"));
         Ok(Point { x: at(0)?, y: at(1)? })
     }
 }

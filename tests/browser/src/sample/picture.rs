@@ -29,12 +29,18 @@ impl Scene {
             }
             let color = if rng.random::<f32>() < 0.45 { asked } else { rng.random_range(0..COLORS.len()) };
             count += usize::from(color == asked);
-            let middle = [28 + 56 * (cell % 3), 28 + 56 * (cell / 3)].map(|at| (at + rng.random_range(0..8)) as i32 - 4);
+            let middle =
+                [28 + 56 * (cell % 3), 28 + 56 * (cell / 3)].map(|at| (at + rng.random_range(0..8)) as i32 - 4);
             let size = rng.random_range(12..23);
             shape(&mut image, middle, size, rng.random_range(0..3), COLORS[color].1);
         }
         let color = COLORS[asked].0.to_owned();
-        Self { question: format!("<image>\nHow many {color} shapes are there?"), answer: count.to_string(), color, image }
+        Self {
+            question: format!("<image>\nHow many {color} shapes are there?"),
+            answer: count.to_string(),
+            color,
+            image,
+        }
     }
 
     /// An answer that is not the right one.

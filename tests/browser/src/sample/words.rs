@@ -50,7 +50,8 @@ fn say(words: &mut Vec<Word>, text: &str, scene: &Scene, rng: &mut impl Rng) {
     for piece in filled.split('|') {
         let mut rest = piece;
         while !rest.is_empty() {
-            let end = rest.char_indices().skip(1).find(|(_, c)| " .,:;\n*".contains(*c)).map_or(rest.len(), |(at, _)| at);
+            let end =
+                rest.char_indices().skip(1).find(|(_, c)| " .,:;\n*".contains(*c)).map_or(rest.len(), |(at, _)| at);
             let (word, after) = rest.split_at(end);
             let (sees, after) = after.strip_prefix('*').map_or((false, after), |after| (true, after));
             let text = word.replace("im_end", "|im_end|");

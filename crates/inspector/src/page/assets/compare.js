@@ -59,8 +59,7 @@ function differences(blocks, value) {
   return above && below ? below.map((number, at) => number - above[at]) : null;
 }
 
-function colourPair(text, blocks, names, difference, summary, { value, scope, clip, marks }) {
-  text.mark(marks ? blocks[0].columns.get("gate") : null);
+function colourPair(text, blocks, names, difference, summary, { value, scope, clip }) {
   text.value = "difference";
   if (difference === null) {
     for (const part of text.node.querySelectorAll(".cell, .strip")) part.removeAttribute("style");
@@ -85,7 +84,7 @@ function colourPair(text, blocks, names, difference, summary, { value, scope, cl
       ...greatest.map((at) => element("button", {
         type: "button", class: "jump", title: `token ${at + 1}: ${exact(difference[at])}`,
         click: () => { text.node.focus(); text.choose(at); },
-      }, `${tokenText(blocks[0], at).trim() || "␣"} ${brief(difference[at])}`))));
+      }, `${tokenText(blocks[0], at).trim() || "␣"} ${difference[at] > 0 ? "+" : ""}${brief(difference[at])}`))));
   const both = [...columns[0], ...columns[1]];
   return element("div", { class: "scale two" },
     element("div", {}, element("span", { class: "soft" }, "values"), legend(scale, both)),

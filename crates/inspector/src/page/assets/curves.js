@@ -115,11 +115,13 @@ class Chart {
     this.x = (step) => EDGE.left + ((step - first) / (last - first)) * (WIDTH - EDGE.left - EDGE.right);
     this.y = (value) => HEIGHT - EDGE.bottom - ((value - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
     this.use = use;
-    const grid = ticks(low, high).flatMap((value) => [
+    const levels = ticks(low, high);
+    const apart = levels[1] - levels[0];
+    const grid = levels.flatMap((value) => [
       svg("line", { class: "grid", x1: EDGE.left, x2: WIDTH - EDGE.right, y1: this.y(value), y2: this.y(value) }),
-      svg("text", { class: "tick", x: EDGE.left - 5, y: this.y(value) + 3.5, "text-anchor": "end" }, short(logarithm ? 10 ** value : value)),
+      svg("text", { class: "tick", x: EDGE.left - 5, y: this.y(value) + 3.5, "text-anchor": "end" }, logarithm ? brief(10 ** value) : short(value, apart)),
     ]);
-    const below = ticks(first, last, 5).filter(Number.isInteger).map((step) =>
+    const below = ticks(first, last).filter(Number.isInteger).map((step) =>
       svg("text", { class: "tick", x: this.x(step), y: HEIGHT - 5, "text-anchor": "middle" }, String(step)));
     const whiskers = logarithm ? [] : this.points.filter(([step]) => this.errors.has(step)).map(([step, value]) =>
       svg("line", { class: "whisker", x1: this.x(step), x2: this.x(step), y1: this.y(value - this.errors.get(step)), y2: this.y(value + this.errors.get(step)) }));
@@ -189,17 +191,23 @@ function ends(values) {
   return [low - space, high + space];
 }
 
-/** Round numbers between two ends. */
-function ticks(low, high, wanted = 3) {
-  const rough = (high - low) / wanted;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
-  const first = Math.ceil(low / step);
-  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(10)));
+/** At least three round numbers between two ends. */
+function ticks(low, high) {
+  const power = 10 ** Math.floor(Math.log10(high - low));
+  const inside = (step) => {
+    const first = Math.ceil(low / step);
+    return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(10)));
+  };
+  return [1, 0.5, 0.2, 0.1].map((factor) => inside(factor * power)).find((found) => found.length >= 3) ?? [];
 }
 
-function short(value) {
-  return value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 1e5) ? value.toExponential(0).replace("-", "−") : String(Number(value.toPrecision(4))).replace("-", "−");
+/** A number of an axis whose neighbour is `step` away. */
+function short(value, step) {
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  const digits = Math.max(1, Math.min(9, 1 + Math.floor(Math.log10(size) + 1e-9) - Math.floor(Math.log10(step) + 1e-9)));
+  const text = size < 0.001 || size >= 1e5 ? value.toExponential(digits - 1) : String(Number(value.toPrecision(digits)));
+  return text.replaceAll("-", "−");
 }
 
 /** An exponential mean that starts without a bias, as TensorBoard draws it. */

@@ -112,6 +112,7 @@ async function open(row) {
   shown = made;
   hideCard();
   for (const view of ["response", "group", "compare"]) byId(`view-${view}`).setAttribute("aria-pressed", state.view === view);
+  byId("marks").disabled = state.view === "compare";
   byId("view-compare").disabled = !comparable;
   byId("view-compare").title = comparable ? "c" : "no other recipe or checkpoint scored this response";
   byId("head").replaceChildren(...made.head.filter((part) => part !== null));
