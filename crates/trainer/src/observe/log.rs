@@ -85,7 +85,8 @@ mod tests {
         let mut log = LogLines::default();
         log.hold();
         for number in 0..=KEPT {
-            write!(log.make_writer(), "\x1b[32mINFO\x1b[0m line {number}\n").expect("kept");
+            let line = format!("\x1b[32mINFO\x1b[0m line {number}\n");
+            log.make_writer().write_all(line.as_bytes()).expect("kept");
         }
         assert_eq!(log.last(2), [format!("INFO line {}", KEPT - 1), format!("INFO line {KEPT}")]);
         assert_eq!(log.last(usize::MAX).first().map(String::as_str), Some("INFO line 1"), "the oldest one is gone");

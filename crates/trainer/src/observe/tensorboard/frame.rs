@@ -42,7 +42,7 @@ mod tests {
         assert_eq!(checksum(b"123456789"), 0xe306_9283, "the catalogue's check value");
         for entry in [&b""[..], b"x", &[0xff; 300]] {
             let frame = framed(entry);
-            let mask = |sum: u32| ((sum >> 15) | (sum << 17)).wrapping_add(0xa282_ead8).to_le_bytes();
+            let mask = |sum: u32| sum.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
             assert_eq!(frame[..8], (entry.len() as u64).to_le_bytes());
             assert_eq!(frame[8..12], mask(checksum(&frame[..8])));
             assert_eq!(&frame[12..12 + entry.len()], entry);

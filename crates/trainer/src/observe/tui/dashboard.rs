@@ -82,8 +82,8 @@ impl Dashboard {
         let seconds =
             [cost.rollout_seconds, cost.reward_seconds, cost.score_seconds, cost.credit_seconds, cost.update_seconds];
         self.phases.iter_mut().zip(seconds).for_each(|(phase, seconds)| phase.1 = seconds);
-        let records = report.rollouts.iter().flatten();
-        if let Some(record) = records.filter(|record| record.tokens.is_some()).last() {
+        let mut records = report.rollouts.iter().flatten();
+        if let Some(record) = records.rfind(|record| record.tokens.is_some()) {
             self.sample = Some(record.clone());
         }
     }
