@@ -166,7 +166,7 @@ pub enum TrainError {
         /// Its step.
         step: usize,
         /// Why not.
-        source: Box<TrainError>,
+        source: Box<Self>,
         /// What is left.
         kept: String,
     },
