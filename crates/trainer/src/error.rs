@@ -160,7 +160,7 @@ pub enum TrainError {
     },
     /// A checkpoint that could not be written.
     #[error(
-        "step {step} could not be saved: {source}; {kept}: make room or make the folder writable, then give the same command"
+        "step {step} could not be saved: {source}; {kept}; make room or make the folder writable, and give the same command"
     )]
     NotSaved {
         /// Its step.
@@ -172,7 +172,7 @@ pub enum TrainError {
     },
     /// A policy with weights that are no numbers, which no step can mend.
     #[error(
-        "step {step} has left weights that are not finite, which are not saved; {kept}, with a lower update.learning_rate and --accept-changes for instance"
+        "step {step} has left weights that are not finite, which are not saved; {kept}; a lower update.learning_rate may help, with --accept-changes"
     )]
     SpoiltPolicy {
         /// The step.
@@ -190,7 +190,7 @@ pub enum TrainError {
     },
     /// A run that learns nothing any more.
     #[error(
-        "step {step}: nothing was learned from {steps} steps on end, since log-probabilities or gradients were not finite; {kept}, with a lower update.learning_rate and --accept-changes for instance"
+        "step {step}: nothing was learned from {steps} steps on end, since log-probabilities or gradients were not finite; {kept}; a lower update.learning_rate may help, with --accept-changes"
     )]
     NotFinite {
         /// The last step.
