@@ -4,17 +4,17 @@ mod credit;
 mod data;
 mod eval;
 mod generate;
+mod log;
 mod question;
 mod recipe;
 mod reward;
 mod score;
 mod train;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 use trainer::TrainError;
 
 /// What standard output is called in messages.
@@ -24,6 +24,8 @@ const STANDARD_OUTPUT: &str = "standard output";
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
+    #[command(flatten)]
+    log: log::Log,
     #[command(subcommand)]
     command: Command,
 }
@@ -50,15 +52,12 @@ enum Command {
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
 pub(crate) fn main() -> ExitCode {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,sightline=info,trainer=info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-    let result = match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    if let Err(error) = arguments.log.start() {
+        report(&error);
+        return ExitCode::FAILURE;
+    }
+    let result = match arguments.command {
         Command::Train(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),

@@ -44,6 +44,9 @@ pub struct TrainConfig {
     /// How long the run is and what it leaves.
     #[serde(default)]
     pub schedule: ScheduleConfig,
+    /// What is kept of the responses.
+    #[serde(default)]
+    pub record: RecordConfig,
 }
 
 /// Rollouts.
@@ -117,6 +120,17 @@ pub struct ScheduleConfig {
     pub validation_samples: usize,
 }
 
+/// What a run keeps of the responses it trained on, in `rollouts/step-N.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordConfig {
+    /// Steps between recordings; 0 records nothing.
+    pub every: usize,
+    /// Groups of a recorded step, from its first, whose responses are kept with all that is known of each token. Of the others
+    /// the text and the verdict are kept.
+    pub token_groups: usize,
+}
+
 fn default_recipe() -> String {
     "vppo".to_owned()
 }
@@ -166,6 +180,12 @@ impl Default for ScheduleConfig {
     }
 }
 
+impl Default for RecordConfig {
+    fn default() -> Self {
+        Self { every: 1, token_groups: 4 }
+    }
+}
+
 impl TrainConfig {
     /// The defaults, for a model and the problems it is to answer, with nothing to train on.
     #[must_use]
@@ -181,6 +201,7 @@ impl TrainConfig {
             reward: RewardConfig::default(),
             update: UpdateConfig::default(),
             schedule: ScheduleConfig::default(),
+            record: RecordConfig::default(),
         }
     }
 

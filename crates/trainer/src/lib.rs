@@ -14,6 +14,7 @@
 //! ```
 
 mod step;
+mod step_values;
 
 mod collect;
 mod evaluate;
@@ -41,6 +42,7 @@ mod download;
 mod error;
 mod observe;
 mod recipe;
+mod record;
 mod report;
 mod run;
 mod seeds;
@@ -48,7 +50,7 @@ mod stop;
 
 pub use checkpoint::{RunState, Validation, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
-pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
+pub use config::{DataConfig, RecordConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
 pub use device::device;
 pub use download::Hub;
 pub use error::TrainError;
@@ -58,12 +60,14 @@ pub use evaluate::{
 };
 pub use gradients::{ClippedGradient, Gradients};
 pub use loss::{
-    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
-    KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss, Reduction,
-    ReferenceKl, TokenLoss, TruncatedImportance, Weights,
+    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Counts, Gspo, ImplicitPerception, ImportanceCorrection,
+    ImportanceLevel, KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss,
+    Reduction, ReferenceKl, TokenLoss, TruncatedImportance, Weights,
 };
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
-pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
+pub use observe::{
+    Console, LogLines, MetricsFile, Phase, RolloutFiles, TensorBoard, TrainObserver, Tui, has_color, progress_bar,
+};
 pub use prepare::{Task, bare, decode, prepare};
 pub use problems::{Drawn, Problems};
 pub use ragged::Ragged;
@@ -71,7 +75,7 @@ pub use recipe::{
     AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,
     pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
 };
-pub use report::{StepReport, Timings};
+pub use report::{Cost, DependencyFigures, FactorFigures, StepReport};
 pub use run::{Reopened, Resumption, holds_run};
 pub use score::Scorer;
 pub use scored::{Scored, is_overlong};

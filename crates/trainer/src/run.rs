@@ -6,6 +6,7 @@ mod folder;
 mod reopened;
 
 use std::path::Path;
+use std::time::Instant;
 
 use burn::module::Module as _;
 use dataset::Sampler;
@@ -14,7 +15,7 @@ use crate::checkpoint::Validation;
 use crate::collect::Source;
 use crate::config::TrainConfig;
 use crate::evaluate::{Evaluation, Tally, evaluate_while};
-use crate::observe::TrainObserver;
+use crate::observe::{Phase, TrainObserver};
 use crate::problems::Problems;
 use crate::recipe::Recipe;
 use crate::report::StepReport;
@@ -44,9 +45,9 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// Counts a step in that made so many updates.
-    pub(crate) fn count(&mut self, report: &StepReport, updates: usize) {
-        if updates > 0 {
+    /// Counts a step in.
+    pub(crate) fn count(&mut self, report: &StepReport) {
+        if report.updates > 0 {
             self.skipped_in_a_row = 0;
         } else if report.skipped_updates > 0 {
             self.skipped_in_a_row += 1;
@@ -164,9 +165,12 @@ impl Trainer {
             let unvalidated = unvalidated && due(schedule.validate_every);
             if let Some(problems) = held_out.filter(|_| unvalidated && !self.stop.is_asked()) {
                 checkpoint::check_policy(self)?;
+                let clock = Instant::now();
                 match self.validate(problems, |_| {}) {
                     Ok(evaluation) => {
+                        let seconds = clock.elapsed().as_secs_f64();
                         for observer in observers.iter_mut() {
+                            observer.on_phase(self.step, Phase::Validation, seconds)?;
                             observer.on_validation(self.step, &evaluation)?;
                         }
                         self.standing.validation = Some(Validation { accuracy: evaluation.overall.accuracy });
@@ -179,7 +183,13 @@ impl Trainer {
             }
             let stopping = self.stop.is_asked();
             if due(schedule.save_every) || stopping {
-                self.save_once(end)?;
+                let clock = Instant::now();
+                if self.save_once(end)? {
+                    let seconds = clock.elapsed().as_secs_f64();
+                    for observer in observers.iter_mut() {
+                        observer.on_phase(self.step, Phase::Checkpoint, seconds)?;
+                    }
+                }
             }
             if stopping {
                 return Err(self.stopped());
@@ -200,17 +210,18 @@ impl Trainer {
         }
     }
 
-    /// Writes a checkpoint unless there is one that says the same. None is written of a policy whose log-probabilities are not
+    /// Writes a checkpoint unless there is one that says the same, and says whether it did. None is written of a policy whose log-probabilities are not
     /// finite, so that it never takes the place of a good one.
-    fn save_once(&mut self, end: bool) -> Result<(), TrainError> {
+    fn save_once(&mut self, end: bool) -> Result<bool, TrainError> {
         if !self.standing.finite {
-            return if end { Err(self.not_finite()) } else { Ok(()) };
+            return if end { Err(self.not_finite()) } else { Ok(false) };
         }
-        if !self.standing.saved {
-            checkpoint::save(self)?;
-            self.standing.saved = true;
+        if self.standing.saved {
+            return Ok(false);
         }
-        Ok(())
+        checkpoint::save(self)?;
+        self.standing.saved = true;
+        Ok(true)
     }
 
     /// Ends a run that learns nothing any more.

@@ -134,11 +134,8 @@ impl Scored {
         max_new_tokens: usize,
     ) -> Result<LossInput, TrainError> {
         let (rows, device) = (&self.rows, self.clean.log_probs.device());
-        let filtered =
-            |completion: &Completion| algorithm.recipe.overlong_filter && is_overlong(completion, max_new_tokens);
-        let left_out: Vec<bool> = self.groups.iter().flat_map(|group| group.completions.iter().map(filtered)).collect();
-        let counted: Vec<usize> =
-            rows.lengths().iter().zip(&left_out).map(|(&n, &left_out)| if left_out { 0 } else { n }).collect();
+        let left_out: Vec<bool> = self.left_out(algorithm, max_new_tokens).collect();
+        let counted = self.counted(algorithm, max_new_tokens);
         let left_out = Tensor::<2, Bool>::from_data(TensorData::new(left_out, [rows.rows(), 1]), &device);
         let objective = &algorithm.objective;
         let sampling = objective.importance.is_some().then(|| self.sampling_log_probs()).transpose()?;
@@ -158,6 +155,19 @@ impl Scored {
             visual: self.visual().unsqueeze_dim(1),
             weights: objective.reduction.weights(&counted, &credit.gate, max_new_tokens),
         })
+    }
+
+    /// Whether each response is left out of the loss.
+    fn left_out(&self, algorithm: &Algorithm, max_new_tokens: usize) -> impl Iterator<Item = bool> {
+        let filter = algorithm.recipe.overlong_filter;
+        let completions = self.groups.iter().flat_map(|group| &group.completions);
+        completions.map(move |completion| filter && is_overlong(completion, max_new_tokens))
+    }
+
+    /// Each response's tokens that count in the loss: all or none.
+    pub(crate) fn counted(&self, algorithm: &Algorithm, max_new_tokens: usize) -> Vec<usize> {
+        let left_out = self.left_out(algorithm, max_new_tokens);
+        self.rows.lengths().iter().zip(left_out).map(|(&n, left_out)| if left_out { 0 } else { n }).collect()
     }
 
     /// The engine's log-probabilities of all tokens, `[tokens]`.

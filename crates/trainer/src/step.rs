@@ -17,10 +17,13 @@ use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
-use crate::report::{StepReport, Timings};
+use crate::record::Recorder;
+use crate::report::{StepFacts, StepReport, Timings};
 use crate::run::Standing;
 use crate::score::Scorer;
+use crate::scored::Scored;
 use crate::seeds::{Purpose, derive};
+use crate::step_values::StepValues;
 use crate::stop::Stop;
 use crate::update::{Lesson, Updater};
 use crate::vocabulary::Vocabulary;
@@ -69,17 +72,20 @@ impl Trainer {
         let clock = Instant::now();
         let policy = self.policy.valid();
         let step = self.step as u64;
+        let device = policy.device();
         let before = self.sampler.clone();
 
         let source =
             Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
         let sampled = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step);
         let (mut collected, unsampled) = unless_not_finite(sampled)?;
-        timings.rollout = clock.elapsed();
+        timings.reward = collected.judging;
+        timings.rollout = clock.elapsed().saturating_sub(collected.judging);
         if self.stop.is_asked() {
             return Err(self.abandon(before));
         }
 
+        let phase = Instant::now();
         let scorer = Scorer {
             policy: &policy,
             reference: self.reference.as_ref().filter(|_| self.algorithm.scores_reference()),
@@ -90,51 +96,79 @@ impl Trainer {
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
         let scored = scorer.score(std::mem::take(&mut collected.groups))?;
-        timings.score = clock.elapsed() - timings.rollout;
+        let not_finite = unsampled + scored.not_finite();
+        let recorded = self.config.record.is_due(self.step + 1);
+        let mut values = StepValues::of(&scored, recorded);
+        timings.score = phase.elapsed();
         if self.stop.is_asked() {
             return Err(self.abandon(before));
         }
 
-        let mut report = StepReport::new(self.step + 1, &collected, &scored);
-        report.not_finite = unsampled + scored.not_finite();
         let learning_rate = learning_rate(&self.config.update, self.step);
-        let mut updates = 0;
-        if report.not_finite > 0 {
-            tracing::warn!(
-                "step {}: nothing is learned from it, since log-probabilities are not finite: {}",
-                self.step + 1,
-                report.not_finite
-            );
-            report.skipped_updates = self.config.update.updates_per_step;
-        } else if scored.groups.is_empty() {
-            tracing::warn!(
-                "step {}: none of {} groups could be used, and nothing is learned from it",
-                self.step + 1,
-                collected.sampled_groups
-            );
-        } else {
-            for batch in scored.optimizer_batches(self.config.update.updates_per_step) {
-                let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
-                let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
-                let lesson = Lesson {
-                    batch: &batch,
-                    credit: &credit,
-                    algorithm: &self.algorithm,
-                    vocabulary: &self.vocabulary,
-                    reference: self.reference.as_ref(),
-                    max_new_tokens: self.config.rollout.sampling.max_new_tokens,
-                };
-                let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
-                self.policy = policy;
-                updates += usize::from(!update.skipped);
-                report.add_update(&credit, &batch, update);
-            }
+        let batches = scored.optimizer_batches(self.config.update.updates_per_step);
+        self.warn_if_nothing_is_learned(not_finite, &collected, &batches);
+        let learned = if not_finite == 0 { batches.as_slice() } else { &[] };
+        let mut updates = Vec::with_capacity(learned.len());
+        for batch in learned {
+            let phase = Instant::now();
+            let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
+            let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
+            values.add(batch, &evidence, &credit, &self.algorithm.recipe)?;
+            timings.credit += phase.elapsed();
+
+            let phase = Instant::now();
+            let lesson = Lesson {
+                batch,
+                credit: &credit,
+                algorithm: &self.algorithm,
+                vocabulary: &self.vocabulary,
+                reference: self.reference.as_ref(),
+                max_new_tokens: self.config.rollout.sampling.max_new_tokens,
+            };
+            let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
+            self.policy = policy;
+            updates.push(update);
+            timings.update += phase.elapsed();
         }
+        values.fill_up();
         self.step += 1;
-        self.standing.count(&report, updates);
+
+        let recorder = Recorder {
+            step: self.step,
+            token_groups: self.config.record.token_groups,
+            contrasts: self.algorithm.metric.as_ref().map_or(&[], |metric| metric.contrasts()),
+            tokenizer: &self.processor.tokenizer,
+        };
+        let rollouts = recorded.then(|| recorder.records(&batches, &values)).transpose()?;
         timings.step = clock.elapsed();
-        report.finish(learning_rate, timings);
+        let facts = StepFacts {
+            step: self.step,
+            collected: &collected,
+            batches: &batches,
+            values: &values,
+            updates: &updates,
+            learning_rate,
+            max_prompt_tokens: self.config.data.max_prompt_tokens,
+            timings,
+            device: &device,
+        };
+        let mut report = StepReport { not_finite, rollouts, ..facts.report() };
+        if not_finite > 0 {
+            report.skipped_updates = self.config.update.updates_per_step;
+        }
+        self.standing.count(&report);
         Ok(report)
+    }
+
+    fn warn_if_nothing_is_learned(&self, not_finite: usize, collected: &Collected, batches: &[Scored]) {
+        let (step, sampled) = (self.step + 1, collected.sampled_groups);
+        if not_finite > 0 {
+            tracing::warn!(
+                "step {step}: nothing is learned from it, since log-probabilities are not finite: {not_finite}"
+            );
+        } else if batches.is_empty() {
+            tracing::warn!("step {step}: none of {sampled} groups could be used, and nothing is learned from it");
+        }
     }
 
     /// Undoes what a step has done before its update.

@@ -139,7 +139,8 @@ fn score(asked: Asked, ids: Vec<u32>, metric: Option<&Metric>, seed: u64) -> Res
     let Asked { model, processor, prompt, images, patches, features } = asked;
     let text = |&id: &u32| processor.tokenizer.decode(&[id], false);
     let tokens = ids.iter().map(text).collect::<Result<_, _>>()?;
-    let task = Task { prompt, images, patches, truth: Truth { answer: String::new() }, problem: String::new() };
+    let (truth, problem) = (Truth { answer: String::new() }, String::new());
+    let task = Task { prompt, images, patches, truth, problem, place: None, index: None };
     let completion = Completion { tokens: ids.clone(), log_probs: Vec::new(), finish: Finish::Stop };
     let (texts, verdicts) = (vec![String::new()], vec![Verdict::default()]);
     let group = Group { task, features, completions: vec![completion], texts, verdicts, asked: 1, ungraded: 0 };

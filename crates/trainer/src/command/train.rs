@@ -7,11 +7,11 @@ use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
 use trainer::{
-    Console, Hub, MetricsFile, Paired, Recipe, Reopened, Resumption, TrainConfig, TrainError, TrainObserver, Trainer,
-    holds_run, progress_bar,
+    Console, Hub, MetricsFile, Paired, Recipe, Reopened, Resumption, RolloutFiles, TensorBoard, TrainConfig,
+    TrainError, TrainObserver, Trainer, Tui, holds_run, progress_bar,
 };
 
-use super::print;
+use super::{log, print};
 
 /// Arguments of `train`.
 #[derive(Args)]
@@ -46,10 +46,16 @@ pub(crate) struct Train {
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
     #[arg(long, requires = "config")]
     download: bool,
+    /// Show the run as a dashboard; needs a terminal
+    #[arg(long)]
+    tui: bool,
 }
 
 impl Train {
     pub(crate) fn run(self) -> Result<(), TrainError> {
+        if self.tui {
+            Tui::check()?;
+        }
         let overrides = self.all_overrides();
         let resumption = Resumption { accept_changes: self.accept_changes, need_checkpoint: self.resume };
         match &self.config {
@@ -60,18 +66,18 @@ impl Train {
                 }
                 if self.goes_on(&config.output) {
                     let recipe = Recipe::find(&config.recipe)?;
-                    go_on(Reopened::new(config, recipe, resumption)?)
+                    go_on(Reopened::new(config, recipe, resumption)?, self.tui)
                 } else {
-                    train(Trainer::start(config)?)
+                    train(Trainer::start(config)?, self.tui)
                 }
             }
             None => {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
                 if self.goes_on(&output) {
                     demo::check_resumed(&overrides)?;
-                    go_on(Reopened::stored(&output, &overrides, resumption)?)
+                    go_on(Reopened::stored(&output, &overrides, resumption)?, self.tui)
                 } else {
-                    demonstrate(&output, &overrides)
+                    demonstrate(&output, &overrides, self.tui)
                 }
             }
         }
@@ -98,22 +104,23 @@ impl Train {
 }
 
 /// Goes on with a run, if something is left to do.
-fn go_on(run: Reopened) -> Result<(), TrainError> {
+fn go_on(run: Reopened, tui: bool) -> Result<(), TrainError> {
     match run.finished() {
         Some(checkpoint) => {
             print(&format!("the run is finished: {} steps are taken; more with schedule.steps=N", run.step()))?;
             print(&format!("checkpoint: {}", checkpoint.display()))
         }
-        None => train(run.load()?),
+        None => train(run.load()?, tui),
     }
 }
 
-fn train(mut trainer: Trainer) -> Result<(), TrainError> {
+fn train(mut trainer: Trainer, tui: bool) -> Result<(), TrainError> {
     trainer.stop.listen()?;
     let output = trainer.config.output.clone();
-    let mut observers: Vec<Box<dyn TrainObserver>> =
-        vec![Box::new(MetricsFile::open(&output)?), Box::<Console>::default()];
+    let mut observers = observers(&output, tui)?;
     let last = trainer.run(&mut observers)?;
+    // Gives the terminal back.
+    drop(observers);
     if let Some(evaluation) = last {
         print(&format!("held-out accuracy: {evaluation}"))?;
     }
@@ -121,8 +128,31 @@ fn train(mut trainer: Trainer) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Everything that watches a run.
+fn observers(output: &Path, tui: bool) -> Result<Vec<Box<dyn TrainObserver>>, TrainError> {
+    // First, since it may be refused.
+    let screen: Box<dyn TrainObserver> = if tui {
+        Box::new(Tui::open(&output.display().to_string(), log::lines(), interrupt)?)
+    } else {
+        Box::<Console>::default()
+    };
+    Ok(vec![
+        Box::new(MetricsFile::open(output)?),
+        Box::new(RolloutFiles::open(output)?),
+        Box::new(TensorBoard::open(output)?),
+        screen,
+    ])
+}
+
+/// Asks the run to stop as the keyboard would.
+fn interrupt() {
+    if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGINT) {
+        tracing::warn!("cannot interrupt the run: {error}");
+    }
+}
+
 /// The embedded default: problems, model, warm-up, reinforcement, and the accuracy before and after.
-fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
+fn demonstrate(output: &Path, overrides: &[String], tui: bool) -> Result<(), TrainError> {
     let clock = Instant::now();
     let mut bar = ProgressBar::hidden();
     let config = demo::prepare(output, overrides, |progress| show(&mut bar, &progress))?;
@@ -137,13 +167,13 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     let before = trainer.validate(&problems, |_| {})?;
     tracing::info!("held-out accuracy after the warm-up: {before}");
 
-    let mut observers: Vec<Box<dyn TrainObserver>> =
-        vec![Box::new(MetricsFile::open(output)?), Box::<Console>::default()];
     trainer.stop.listen()?;
+    let mut observers = observers(output, tui)?;
     let after = match trainer.run(&mut observers)? {
         Some(after) => after,
         None => trainer.validate(&problems, |_| {})?,
     };
+    drop(observers);
     let (before, after) = (&before, &after);
     print(&format!("held-out accuracy after the warm-up:      {before}"))?;
     print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;

@@ -8,9 +8,11 @@ use crate::config::TrainConfig;
 use crate::recipe::{Difference, Recipe, differences};
 
 /// Settings that extend a run, move it or only change its speed. Their changes are shown, and need no consent.
-const FREE: [&str; 12] = [
+const FREE: [&str; 14] = [
     "device",
     "output",
+    "record.every",
+    "record.token_groups",
     "rollout.max_rows",
     "schedule.keep",
     "schedule.keep_best",

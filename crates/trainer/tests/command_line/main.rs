@@ -12,3 +12,4 @@ mod recipe;
 mod reward;
 mod score;
 mod train;
+mod watch;

@@ -7,7 +7,7 @@ use trainer::{Recipe, pgpo, prpo, vppo};
 use crate::program::{Ended, device_name, sightline};
 
 /// Writes a model, problems, a recipe that trains on every group, and a configuration of short steps.
-fn configuration(folder: &Path) -> String {
+pub(crate) fn configuration(folder: &Path) -> String {
     trainer::demo::untrained(&folder.join("model"), 4, &Device::default()).expect("a writable folder");
     let shapes = ShapesConfig {
         train: 4,

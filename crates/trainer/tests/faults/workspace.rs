@@ -160,7 +160,7 @@ pub(crate) fn steps(output: &Path) -> Vec<Value> {
 fn last_metrics(output: &Path) -> BTreeMap<(u64, bool), Value> {
     let line = |mut line: Value| {
         let object = line.as_object_mut().expect("an object");
-        object.retain(|key, _| !key.starts_with("timing_s/") && !key.starts_with("perf/"));
+        object.retain(|key, _| !key.starts_with("timing_") && !key.starts_with("perf/"));
         ((line["step"].as_u64().expect("a number"), line.get("actor/lr").is_some()), line)
     };
     metrics(output).into_iter().map(line).collect()

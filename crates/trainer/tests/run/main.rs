@@ -2,8 +2,11 @@
 
 mod bad_rows;
 mod evaluation;
+mod metrics;
 mod recipes;
 mod resume;
+mod rollouts;
 mod steps;
+mod tensorboard;
 mod terms;
 mod workspace;

@@ -31,16 +31,18 @@ fn optimizer(checkpoint: &Path) -> BTreeMap<String, Vec<u8>> {
     tensors.into_iter().chain(reader.scalars().iter().map(counter)).collect()
 }
 
-/// The lines of a run's metrics without what a clock measures.
+/// The steps' lines of a run's metrics without what a clock or the system measures.
 fn metrics(output: &Path) -> Vec<Value> {
     let text = fs::read_to_string(output.join("metrics.jsonl")).expect("metrics were written");
     let line = |line: &str| {
         let mut line: Value = serde_json::from_str(line).expect("a JSON object");
         let object = line.as_object_mut().expect("an object");
-        object.retain(|key, _| !key.starts_with("timing_s/") && key != "perf/throughput");
+        object.retain(|key, _| {
+            !key.starts_with("timing_") && (!key.starts_with("perf/") || key == "perf/total_num_tokens")
+        });
         line
     };
-    text.lines().map(line).collect()
+    text.lines().filter(|line| line.contains("actor/lr")).map(line).collect()
 }
 
 /// Fails unless two checkpoints hold the same weights, optimizer state and place in the problems, bit for bit.

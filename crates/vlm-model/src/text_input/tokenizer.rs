@@ -46,6 +46,25 @@ impl Tokenizer {
         self.inner.decode(ids, skip_special).map_err(ModelError::Tokenizer)
     }
 
+    /// The text that each of `ids` adds, special tokens by their names; all together are the text of `ids`. A character whose
+    /// bytes several tokens share stands at the last of them, and bytes that are none at the next token that ends with one.
+    ///
+    /// # Errors
+    /// As for [`Self::decode`].
+    pub fn decode_each(&self, ids: &[u32]) -> Result<Vec<String>, ModelError> {
+        let mut texts = vec![String::new(); ids.len()];
+        let mut open = 0;
+        for last in 0..ids.len() {
+            let text = self.decode(&ids[open..=last], false)?;
+            // A text that does not end in the middle of a character has nothing to do with what follows.
+            if !text.ends_with(char::REPLACEMENT_CHARACTER) || last + 1 == ids.len() {
+                texts[last] = text;
+                open = last + 1;
+            }
+        }
+        Ok(texts)
+    }
+
     /// The id of a whole token, special or not, given as the vocabulary spells it.
     #[must_use]
     pub fn id_of(&self, token: &str) -> Option<u32> {
