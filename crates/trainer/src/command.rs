@@ -4,6 +4,7 @@ mod credit;
 mod data;
 mod eval;
 mod generate;
+mod inspect;
 mod log;
 mod question;
 mod recipe;
@@ -40,6 +41,8 @@ enum Command {
     Generate(generate::Generate),
     /// Show how each token of a response depends on the images
     Score(score::Score),
+    /// Make a page to look at a run: curves, responses token by token, images, comparisons
+    Inspect(inspect::Inspect),
     /// Assign token credit: one JSON object per line in, one per line out
     Credit(credit::Credit),
     /// Look at data before training on it
@@ -62,6 +65,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Inspect(command) => command.run(),
         Command::Credit(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Recipe(command) => command.run(),

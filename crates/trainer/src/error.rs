@@ -26,6 +26,9 @@ pub enum TrainError {
     /// The reward.
     #[error(transparent)]
     Reward(#[from] reward::RewardError),
+    /// Records of a run, or a page of them.
+    #[error(transparent)]
+    Inspector(#[from] inspector::InspectorError),
     /// A problem that cannot be made into a prompt.
     #[error("{place}: {source}")]
     Problem {
@@ -75,6 +78,20 @@ pub enum TrainError {
         bad: usize,
         /// All problems.
         problems: usize,
+    },
+    /// A folder that holds no run.
+    #[error("{} holds no run: there is no config.toml in it", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A checkpoint that a run has not kept and that is no folder.
+    #[error("there is no checkpoint `{name}`; the run has {known}, or give the path of a checkpoint folder")]
+    UnknownCheckpoint {
+        /// What was asked for.
+        name: String,
+        /// What the run has.
+        known: String,
     },
     /// Problems other than those a run began with.
     #[error("the checkpoint was trained on {recorded} problems, now there are {found}; bring the data back to go on")]

@@ -40,6 +40,7 @@ mod device;
 mod disk;
 mod download;
 mod error;
+mod inspect;
 mod observe;
 mod recipe;
 mod record;
@@ -59,6 +60,7 @@ pub use evaluate::{
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
 pub use gradients::{ClippedGradient, Gradients};
+pub use inspect::{Inspection, Other, Steps};
 pub use loss::{
     BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Counts, Gspo, ImplicitPerception, ImportanceCorrection,
     ImportanceLevel, KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss,
@@ -82,6 +84,6 @@ pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
 pub use stop::Stop;
 pub use update::{Lesson, UpdateReport, Updater};
-pub use view::{Draw, PromptView, Side, perturbed_patches};
+pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
 pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

@@ -7,6 +7,7 @@ mod download;
 mod eval;
 mod generate;
 mod hub;
+mod inspect;
 mod program;
 mod recipe;
 mod reward;
