@@ -37,6 +37,7 @@ mod config;
 pub mod demo;
 mod device;
 mod download;
+mod dry_run;
 mod error;
 mod observe;
 mod recipe;
@@ -46,9 +47,13 @@ mod seeds;
 
 pub use checkpoint::{RunState, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
-pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
+pub use config::{
+    DataConfig, Fate, ImportedConfig, ImportedKey, Key, RecipeKey, RolloutConfig, ScheduleConfig, TrainConfig,
+    UpdateConfig, documentation, explanation,
+};
 pub use device::device;
 pub use download::Hub;
+pub use dry_run::{Check, CheckState, DryRun, Memory, MemoryItem};
 pub use error::TrainError;
 pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
 use trainer::{Console, Hub, MetricsFile, Paired, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
 
+use super::dry_run::dry_run;
 use super::print;
 
 /// Arguments of `train`.
@@ -34,6 +35,9 @@ pub(crate) struct Train {
     /// Go on from the newest checkpoint of the run's folder
     #[arg(long)]
     resume: bool,
+    /// Check configuration, recipe, data, model, disk and memory, and train nothing
+    #[arg(long, requires = "config")]
+    dry_run: bool,
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
     #[arg(long, requires = "config", conflicts_with = "resume")]
     download: bool,
@@ -47,6 +51,9 @@ impl Train {
                 let mut config = TrainConfig::read(path, &overrides)?;
                 if self.download {
                     Hub::from_env()?.localize(&mut config)?;
+                }
+                if self.dry_run {
+                    return dry_run(&config, self.resume);
                 }
                 let trainer =
                     if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
