@@ -81,7 +81,8 @@ struct Sizes {
 }
 
 impl DryRun {
-    /// Looks at everything that a run of this configuration reads. `resumes` tells whether it is to go on with a run.
+    /// Looks at everything that a run of this configuration reads. `resumes` tells whether it is to go on with a run that its
+    /// folder holds.
     #[must_use]
     pub fn of(config: &TrainConfig, resumes: bool) -> Self {
         let mut run = Self { checks: Vec::new(), memory: None };

@@ -18,6 +18,7 @@ impl TrainConfig {
             ("update.updates_per_step", update.updates_per_step),
             ("update.tokens_per_micro_batch", update.tokens_per_micro_batch),
             ("update.vocabulary_chunk", update.vocabulary_chunk),
+            ("update.max_skipped_in_a_row", update.max_skipped_in_a_row),
             ("schedule.steps", schedule.steps),
             ("schedule.save_every", schedule.save_every),
             ("schedule.keep", schedule.keep),

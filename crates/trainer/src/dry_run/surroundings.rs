@@ -8,6 +8,7 @@ use sysinfo::{Disks, MemoryRefreshKind, RefreshKind, System};
 use super::memory::{Memory, mebibytes};
 use super::{CheckState, DryRun, existing};
 use crate::config::TrainConfig;
+use crate::run::holds_run;
 
 impl DryRun {
     /// Whether the programs that judge are there. None is started.
@@ -31,29 +32,37 @@ impl DryRun {
         }
     }
 
-    /// Whether the run's folder is free, or holds what is to be resumed.
+    /// Whether the run's folder is free, or holds what is to be gone on with.
     pub(super) fn output(&mut self, config: &TrainConfig, resumes: bool) {
         let folder = &config.output;
-        let holds_run = folder.join("config.toml").exists();
         let shown = folder.display();
-        match (resumes, holds_run) {
+        match (resumes, holds_run(folder)) {
             (false, true) => {
-                let text = format!("{shown} already holds a run; resume with --resume or choose another folder");
+                let text = format!("{shown} already holds a run; go on with it, or choose another folder");
                 self.add("output", CheckState::Failed, text);
             }
-            (true, false) => self.add("output", CheckState::Failed, format!("{shown} holds no run to resume")),
-            _ => match existing(folder) {
-                Some(above) if is_writable(&above) => self.add("output", CheckState::Passed, shown.to_string()),
-                _ => {
-                    self.add("output", CheckState::Failed, format!("{shown} cannot be written; choose another folder"))
-                }
-            },
+            (true, false) => self.add("output", CheckState::Failed, format!("{shown} holds no run to go on with")),
+            (_, holds_run) => {
+                let state = if existing(folder).is_some_and(|above| is_writable(&above)) {
+                    CheckState::Passed
+                } else {
+                    CheckState::Failed
+                };
+                let text = match (state, holds_run) {
+                    (CheckState::Passed, true) => format!("{shown} holds a run, which would go on"),
+                    (CheckState::Passed, false) => shown.to_string(),
+                    _ => format!("{shown} cannot be written; choose another folder"),
+                };
+                self.add("output", state, text);
+            }
         }
     }
 
     /// Whether the checkpoints that are kept fit on the disk, and one more while it is written.
     pub(super) fn disk(&mut self, config: &TrainConfig, memory: &Memory) {
-        let count = config.schedule.keep.min(config.schedule.steps) as u64 + 1;
+        let schedule = &config.schedule;
+        let best = schedule.keep_best && config.data.held_out.is_some();
+        let count = schedule.keep.min(schedule.steps) as u64 + 1 + u64::from(best);
         let needed = memory.checkpoint.saturating_mul(count);
         let Some(folder) = existing(&config.output) else { return };
         let disks = Disks::new_with_refreshed_list();
@@ -73,7 +82,7 @@ impl DryRun {
         match needed <= free {
             true => self.add("disk", CheckState::Passed, text),
             false => {
-                self.add("disk", CheckState::Failed, format!("{text}; lower schedule.keep or choose another disk"))
+                self.add("disk", CheckState::Failed, format!("{text}; lower schedule.keep or choose another disk"));
             }
         }
     }

@@ -141,7 +141,7 @@ fn what_would_fail_is_found() {
     fails(&["data.held_out=nowhere.jsonl"], "held out", "nowhere.jsonl");
     fails(&["data.max_prompt_tokens=1"], "data", "none of 12 problems that were looked at can be used");
     fails(&["device=cuda:99"], "device", "cuda:99");
-    fails(&["--resume"], "output", "no run to resume");
+    fails(&["--resume"], "output", "holds no run to go on with");
     fails(&["rollout.sampling.max_new_tokens=900000000000"], "memory", "lower update.tokens_per_micro_batch");
     fails(&["rollout.max_rows=9000000000"], "memory", "lower rollout.max_rows");
     fails(&["schedule.keep=900000000", "schedule.steps=900000000"], "disk", "lower schedule.keep");
@@ -188,5 +188,6 @@ fn what_would_fail_is_found() {
     // A folder that holds a run.
     fs::create_dir(prepared.path("run")).expect("writable");
     fs::write(prepared.path("run/config.toml"), "").expect("writable");
-    fails(&[], "output", "already holds a run");
+    fails(&["--fresh"], "output", "already holds a run");
+    assert!(line(&prepared.dry_run(&[]).output, "output").contains("holds a run, which would go on"));
 }

@@ -44,22 +44,22 @@ pub(super) fn convert(of: &mut Conversion, batch: &Batch, problems: Option<usize
     let devices = of.count("trainer.n_gpus_per_node", 8)?;
     of.set("device", "cuda:0");
     match devices.value {
-        1 => of.into_others(&devices, "device = \"cuda:0\""),
+        1 => of.to_others(&devices, "device = \"cuda:0\""),
         _ => of.let_go(&devices, "a run takes one device: device = \"cuda:0\""),
     }
     let nodes = of.count("trainer.nnodes", 1)?;
     if nodes.value == 1 {
-        of.imply(&nodes, "one machine")
+        of.imply(&nodes, "one machine");
     } else {
-        of.let_go(&nodes, "a run takes one machine")
+        of.let_go(&nodes, "a run takes one machine");
     }
     let from = of.optional_text("trainer.load_checkpoint_path")?;
     match &from.value {
-        Some(_) => of.lose(&from, "a run starts from `model`, or goes on with --resume"),
-        None => of.imply(&from, "a run starts from `model`, or goes on with --resume"),
+        Some(_) => of.lose(&from, "a run starts from `model`, or goes on with what its folder holds"),
+        None => of.imply(&from, "a run starts from `model`, or goes on with what its folder holds"),
     }
     let implied = |why: &str| Fate::Implied { why: why.to_owned() };
-    of.account_for(&["trainer.find_last_checkpoint"], &implied("`sightline train --resume` finds it"));
+    of.account_for(&["trainer.find_last_checkpoint"], &implied("the same command goes on with a run"));
     of.account_for(&["trainer.critic_warmup"], &implied("no critic is trained"));
     of.account_for(&["trainer.ray_timeline"], &implied("every step's timings are in the metrics"));
     of.account_for(&["trainer.val_generations_to_log"], &implied("all responses can be recorded"));
@@ -148,8 +148,8 @@ fn output(of: &mut Conversion) -> Result<(), TrainError> {
         None => {
             let folder = format!("checkpoints/{}/{}", project.value, experiment.value);
             let to = format!("output = \"{folder}\"");
-            of.into_others(&project, &to);
-            of.into_others(&experiment, &to);
+            of.to_others(&project, &to);
+            of.to_others(&experiment, &to);
             of.imply(&path, "made of project and experiment");
             of.set("output", folder);
         }

@@ -160,14 +160,14 @@ fn optimizer(of: &mut Conversion) -> Result<(), TrainError> {
     of.convert(&decay, "update.weight_decay", decay.value);
     let betas = of.pair("worker.actor.optim.betas", [0.9, 0.999])?;
     let [first, second] = betas.value;
-    of.into_others(&betas, &format!("update.beta_1 = {first}, update.beta_2 = {second}"));
+    of.to_others(&betas, &format!("update.beta_1 = {first}, update.beta_2 = {second}"));
     of.set("update.beta_1", first);
     of.set("update.beta_2", second);
     let strategy = of.text("worker.actor.optim.strategy", "adamw")?;
     match strategy.value.as_str() {
         "adamw" => of.imply(&strategy, "AdamW"),
         "adamw_bf16" => {
-            of.imply(&strategy, "AdamW; weights and moments are f32, so there is no rounding to make up for")
+            of.imply(&strategy, "AdamW; weights and moments are f32, so there is no rounding to make up for");
         }
         _ => of.lose(&strategy, "the optimizer is AdamW"),
     }
