@@ -64,7 +64,7 @@ fn estimator(of: &mut Conversion) -> Result<Estimator, TrainError> {
         "rloo" => Estimator::Rloo(Rloo::default()),
         "grpo_passk" => Estimator::PassAtK(PassAtK::default()),
         "reinforce_plus_plus" => {
-            of.to_recipe(&discount, &format!("estimator.discount = {}", discount.value));
+            of.put_in_recipe(&discount, &format!("estimator.discount = {}", discount.value));
             Estimator::ReinforcePlusPlus(ReinforcePlusPlus { discount: Fraction::new(discount.value)? })
         }
         _ => {
@@ -79,7 +79,7 @@ fn estimator(of: &mut Conversion) -> Result<Estimator, TrainError> {
     if !matches!(estimator, Estimator::ReinforcePlusPlus(_)) {
         of.imply(&discount, "a response is rewarded as a whole");
     }
-    of.to_recipe(&name, &format!("estimator, {}", name.value));
+    of.put_in_recipe(&name, &format!("estimator, {}", name.value));
     Ok(estimator)
 }
 
@@ -109,14 +109,14 @@ fn loss(of: &mut Conversion) -> Result<BuiltInLoss, TrainError> {
         }
     };
     if is_known {
-        of.to_recipe(&kind, &format!("loss, {}", kind.value));
+        of.put_in_recipe(&kind, &format!("loss, {}", kind.value));
     } else {
         of.lose(&kind, "there is no such loss; the clipped surrogate stands in its place");
     }
-    of.to_recipe(&low, &format!("{place}low = {}", low.value));
-    of.to_recipe(&high, &format!("{place}high = {}", high.value));
+    of.put_in_recipe(&low, &format!("{place}low = {}", low.value));
+    of.put_in_recipe(&high, &format!("{place}high = {}", high.value));
     match loss {
-        BuiltInLoss::ClippedSurrogate(_) => of.to_recipe(&dual, &format!("loss.dual = {}", dual.value)),
+        BuiltInLoss::ClippedSurrogate(_) => of.put_in_recipe(&dual, &format!("loss.dual = {}", dual.value)),
         _ => of.imply(&dual, "goes with the clipped surrogate"),
     }
     Ok(loss)
@@ -132,7 +132,7 @@ fn reduction(of: &mut Conversion) -> Result<Reduction, TrainError> {
             return Ok(Reduction::TokenMean);
         }
     };
-    of.to_recipe(&mode, &format!("objective.reduction = \"{name}\""));
+    of.put_in_recipe(&mode, &format!("objective.reduction = \"{name}\""));
     Ok(reduction)
 }
 
@@ -146,7 +146,7 @@ fn divergence(of: &mut Conversion) -> Result<(Option<ReferenceKl>, Option<Refere
     let horizon = ["algorithm.kl_horizon", "algorithm.kl_target"];
     of.account_for(&horizon, &Fate::Implied { why: "goes with kl_type adaptive".to_owned() });
     if disabled.value {
-        of.to_recipe(&disabled, "neither objective.reference_kl nor reward_kl");
+        of.put_in_recipe(&disabled, "neither objective.reference_kl nor reward_kl");
         for taken in [&penalty, &control] {
             of.imply(taken, "disable_kl is set");
         }
@@ -168,14 +168,14 @@ fn divergence(of: &mut Conversion) -> Result<(Option<ReferenceKl>, Option<Refere
         of.lose(&control, "the coefficient is constant");
     }
     let place = if in_loss.value { "objective.reference_kl" } else { "reward_kl" };
-    of.to_recipe(&in_loss, place);
+    of.put_in_recipe(&in_loss, place);
     let Some(estimator) = estimator else {
         of.lose(&penalty, "there is no such estimate here; no reference policy pulls");
         of.lose(&coefficient, "goes with kl_penalty");
         return Ok((None, None));
     };
-    of.to_recipe(&penalty, &format!("{place}.estimator = {}", name_of(estimator)));
-    of.to_recipe(&coefficient, &format!("{place}.coefficient = {}", coefficient.value));
+    of.put_in_recipe(&penalty, &format!("{place}.estimator = {}", name_of(estimator)));
+    of.put_in_recipe(&coefficient, &format!("{place}.coefficient = {}", coefficient.value));
     let pull = (coefficient.value != 0.0).then_some(ReferenceKl { estimator, coefficient: coefficient.value });
     Ok(if in_loss.value { (pull, None) } else { (None, pull) })
 }
@@ -198,12 +198,12 @@ fn band(of: &mut Conversion, format_weight: f64) -> Result<Option<AccuracyBand>,
         of.imply(&rounds, "online_filtering is off");
         return Ok(None);
     }
-    of.to_recipe(&on, "accuracy_band");
-    of.to_recipe(&low, &format!("accuracy_band.low = {}", low.value));
-    of.to_recipe(&high, &format!("accuracy_band.high = {}", high.value));
+    of.put_in_recipe(&on, "accuracy_band");
+    of.put_in_recipe(&low, &format!("accuracy_band.low = {}", low.value));
+    of.put_in_recipe(&high, &format!("accuracy_band.high = {}", high.value));
     match key.value.as_str() {
-        "accuracy" => of.to_recipe(&key, "accuracy_band"),
-        "overall" if format_weight == 0.0 => of.to_recipe(&key, "accuracy_band: all that is paid for is accuracy"),
+        "accuracy" => of.put_in_recipe(&key, "accuracy_band"),
+        "overall" if format_weight == 0.0 => of.put_in_recipe(&key, "accuracy_band: all that is paid for is accuracy"),
         _ => of.lose(&key, "groups are admitted by their accuracy"),
     }
     // Theirs fails when the rounds run out, ours goes on with what there is.
@@ -226,8 +226,8 @@ fn vppo(of: &mut Conversion) -> Result<Vppo, TrainError> {
     let floor = of.number("algorithm.advantage_scaling_min", 0.8)?;
     let mut shapers = Vec::new();
     if shaping.value && by_image.value {
-        of.to_recipe(&shaping, "shapers: trajectory-shaping, over the optimizer batch and not a micro-batch");
-        of.to_recipe(&floor, &format!("shapers: trajectory-shaping.floor = {}", floor.value));
+        of.put_in_recipe(&shaping, "shapers: trajectory-shaping, over the optimizer batch and not a micro-batch");
+        of.put_in_recipe(&floor, &format!("shapers: trajectory-shaping.floor = {}", floor.value));
         let floor = Fraction::new(floor.value)?;
         shapers.push(Shaper::TrajectoryShaping(TrajectoryShaping { floor, ..TrajectoryShaping::default() }));
     } else {
@@ -246,11 +246,11 @@ fn vppo(of: &mut Conversion) -> Result<Vppo, TrainError> {
             of.imply(flag, "tokens are not filtered by it");
             of.imply(share, "goes with the flag beside it");
         } else if by == Signal::Either && differ && signal == "entropy" {
-            of.to_recipe(flag, "shapers: token-filter.by = \"either\"");
+            of.put_in_recipe(flag, "shapers: token-filter.by = \"either\"");
             of.lose(share, "one share for both signals: that of top_p_perception_tokens");
         } else {
-            of.to_recipe(flag, &format!("shapers: token-filter, {signal}"));
-            of.to_recipe(share, &format!("shapers: token-filter.keep = {}", share.value));
+            of.put_in_recipe(flag, &format!("shapers: token-filter, {signal}"));
+            of.put_in_recipe(share, &format!("shapers: token-filter.keep = {}", share.value));
         }
     }
     if let Some(keep) = keep {
@@ -288,8 +288,8 @@ fn papo(of: &mut Conversion) -> Result<Papo, TrainError> {
         }
         return Ok(Papo { perception: None, blackout: None });
     }
-    of.to_recipe(&on, "objective.perception");
-    of.to_recipe(&coefficient, &format!("objective.perception.coefficient = {}", coefficient.value));
+    of.put_in_recipe(&on, "objective.perception");
+    of.put_in_recipe(&coefficient, &format!("objective.perception.coefficient = {}", coefficient.value));
     for (text, only) in [(&kind, "augmented"), (&penalty, "low_var_kl"), (&schedule, "constant")] {
         if text.value == only || text.value == "none" {
             of.imply(text, "as in objective.perception");
@@ -297,12 +297,12 @@ fn papo(of: &mut Conversion) -> Result<Papo, TrainError> {
             of.lose(text, &format!("objective.perception is {only}"));
         }
     }
-    of.to_recipe(&patch, &format!("dependency: patch-blackout.patch = {}", patch.value));
-    of.to_recipe(&probability, &format!("dependency: patch-blackout.probability = {}", probability.value));
-    of.to_recipe(&masked, "objective.perception.masked_entropy");
+    of.put_in_recipe(&patch, &format!("dependency: patch-blackout.patch = {}", patch.value));
+    of.put_in_recipe(&probability, &format!("dependency: patch-blackout.probability = {}", probability.value));
+    of.put_in_recipe(&masked, "objective.perception.masked_entropy");
     let masked_entropy = if masked.value { masked_coefficient.value } else { 0.0 };
     if masked.value {
-        of.to_recipe(&masked_coefficient, &format!("objective.perception.masked_entropy = {masked_entropy}"));
+        of.put_in_recipe(&masked_coefficient, &format!("objective.perception.masked_entropy = {masked_entropy}"));
     } else {
         of.imply(&masked_coefficient, "goes with use_aug_entropy_loss");
     }
@@ -331,8 +331,8 @@ fn penalty(of: &mut Conversion) -> Result<f64, TrainError> {
         let (flag, coefficient) = (of.flag(flag, false)?, of.number(coefficient, default)?);
         if flag.value {
             sum += coefficient.value;
-            of.to_recipe(&flag, "objective.entropy_penalty");
-            of.to_recipe(&coefficient, &format!("objective.entropy_penalty = {}", coefficient.value));
+            of.put_in_recipe(&flag, "objective.entropy_penalty");
+            of.put_in_recipe(&coefficient, &format!("objective.entropy_penalty = {}", coefficient.value));
         } else {
             of.imply(&flag, "no such term");
             of.imply(&coefficient, "goes with the flag beside it");

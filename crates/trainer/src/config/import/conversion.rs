@@ -151,12 +151,12 @@ impl Conversion {
     }
 
     /// Says that a key went into the recipe.
-    pub(super) fn to_recipe<T>(&mut self, taken: &Taken<T>, place: &str) {
+    pub(super) fn put_in_recipe<T>(&mut self, taken: &Taken<T>, place: &str) {
         self.account(taken, Fate::Converted { to: format!("recipe: {place}") });
     }
 
     /// Says that a key went into one of ours together with others.
-    pub(super) fn to_others<T>(&mut self, taken: &Taken<T>, to: &str) {
+    pub(super) fn put_in_others<T>(&mut self, taken: &Taken<T>, to: &str) {
         self.account(taken, Fate::Converted { to: to.to_owned() });
     }
 

@@ -108,7 +108,7 @@ fn layout(of: &mut Conversion) -> Result<(), TrainError> {
     let mut names = Table::new();
     for (key, default, ours) in columns {
         let name = of.text(key, default)?;
-        of.to_others(&name, &format!("data.layout.{ours} = {:?}", name.value));
+        of.put_in_others(&name, &format!("data.layout.{ours} = {:?}", name.value));
         if name.value != ours {
             names.insert(ours.to_owned(), Value::from(name.value));
         }

@@ -24,7 +24,7 @@ pub(super) fn convert(of: &mut Conversion) -> Result<f64, TrainError> {
     let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let paid = match (stem.as_str(), name) {
         ("math", "compute_score" | "main" | "") => {
-            of.to_others(&function, "reward.profile = \"mathruler\", reward.format_weight");
+            of.put_in_others(&function, "reward.profile = \"mathruler\", reward.format_weight");
             of.set("reward.profile", "mathruler");
             of.convert(&weight, "reward.format_weight", weight.value);
             weight.value

@@ -44,7 +44,7 @@ pub(super) fn convert(of: &mut Conversion, batch: &Batch, problems: Option<usize
     let devices = of.count("trainer.n_gpus_per_node", 8)?;
     of.set("device", "cuda:0");
     match devices.value {
-        1 => of.to_others(&devices, "device = \"cuda:0\""),
+        1 => of.put_in_others(&devices, "device = \"cuda:0\""),
         _ => of.let_go(&devices, "a run takes one device: device = \"cuda:0\""),
     }
     let nodes = of.count("trainer.nnodes", 1)?;
@@ -148,8 +148,8 @@ fn output(of: &mut Conversion) -> Result<(), TrainError> {
         None => {
             let folder = format!("checkpoints/{}/{}", project.value, experiment.value);
             let to = format!("output = \"{folder}\"");
-            of.to_others(&project, &to);
-            of.to_others(&experiment, &to);
+            of.put_in_others(&project, &to);
+            of.put_in_others(&experiment, &to);
             of.imply(&path, "made of project and experiment");
             of.set("output", folder);
         }

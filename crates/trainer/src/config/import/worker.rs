@@ -160,7 +160,7 @@ fn optimizer(of: &mut Conversion) -> Result<(), TrainError> {
     of.convert(&decay, "update.weight_decay", decay.value);
     let betas = of.pair("worker.actor.optim.betas", [0.9, 0.999])?;
     let [first, second] = betas.value;
-    of.to_others(&betas, &format!("update.beta_1 = {first}, update.beta_2 = {second}"));
+    of.put_in_others(&betas, &format!("update.beta_1 = {first}, update.beta_2 = {second}"));
     of.set("update.beta_1", first);
     of.set("update.beta_2", second);
     let strategy = of.text("worker.actor.optim.strategy", "adamw")?;
