@@ -20,7 +20,7 @@
 //! `9 w + 2 k + 5 f`: of each of two norms its input, normed and scaled output; queries, keys, values, and attention before and after it
 //! is normalized; of the feed-forward layer the gate before and after the sigmoid and after it all, the other branch, and their product.
 //! A phase needs the sum of its items, and [`BESIDES`] for what is not among them. Measured on the CPU with a model of 12 million
-//! parameters and passes of 8192 tokens, a run took 1.09 times the sum.
+//! parameters, a run took 1.09 times the sum with passes of 8192 tokens, and 1.17 times with passes of 1024.
 
 use std::fmt;
 

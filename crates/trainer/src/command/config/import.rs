@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use trainer::{Fate, ImportedConfig, TrainError};
+use trainer::{Fate, ImportedConfig, Recipe, TrainError};
 
 use crate::command::print;
 
@@ -66,7 +66,7 @@ impl Import {
     fn write(&self, imported: &ImportedConfig, recipe_file: &str) -> Result<(), TrainError> {
         let header = format!("# Made from {} by `sightline config import`.\n\n", self.file.display());
         let config = format!("{header}{}", imported.toml);
-        let recipe = imported.recipe.as_ref().map(|recipe| recipe.to_toml()).transpose()?;
+        let recipe = imported.recipe.as_ref().map(Recipe::to_toml).transpose()?;
         match &self.output {
             Some(output) => {
                 if let Some(recipe) = recipe {
