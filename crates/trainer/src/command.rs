@@ -1,7 +1,9 @@
 //! The command line.
 
+mod config;
 mod credit;
 mod data;
+mod dry_run;
 mod eval;
 mod generate;
 mod inspect;
@@ -35,6 +37,8 @@ struct Arguments {
 enum Command {
     /// Train a policy; without arguments, the embedded demonstration
     Train(train::Train),
+    /// Print, check and explain configurations, and convert those of EasyR1
+    Config(config::ConfigCommand),
     /// Measure how well a model answers problems
     Eval(eval::Eval),
     /// Answer a question about images
@@ -62,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
     }
     let result = match arguments.command {
         Command::Train(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),

@@ -102,7 +102,7 @@ pub enum TrainError {
         found: usize,
     },
     /// A configuration file or override that cannot be understood.
-    #[error("configuration {place}: {reason}")]
+    #[error("configuration: {place}: {reason}")]
     Config {
         /// File, key or `command line`.
         place: String,

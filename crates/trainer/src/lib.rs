@@ -39,6 +39,7 @@ pub mod demo;
 mod device;
 mod disk;
 mod download;
+mod dry_run;
 mod error;
 mod inspect;
 mod observe;
@@ -51,9 +52,13 @@ mod stop;
 
 pub use checkpoint::{RunState, Validation, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
-pub use config::{DataConfig, RecordConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
+pub use config::{
+    DataConfig, Fate, ImportedConfig, ImportedKey, Key, RecipeKey, RecordConfig, RolloutConfig, ScheduleConfig,
+    TrainConfig, UpdateConfig, documentation, explanation,
+};
 pub use device::device;
 pub use download::Hub;
+pub use dry_run::{Check, CheckState, DryRun, Memory, MemoryItem};
 pub use error::TrainError;
 pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,

@@ -116,27 +116,20 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Requires that every tensor has been handed out. A stray `lm_head.weight` beside tied embeddings is let pass, since
-    /// transformers writes one in some versions.
+    /// Requires, from the files' headers alone, that every tensor of a model is there with its shape, as a number that can be read,
+    /// and that nothing is left over.
     ///
     /// # Errors
-    /// Names the first tensor nobody asked for.
-    pub fn finish(mut self, config: &ModelConfig) -> Result<(), ModelError> {
-        if config.tie_word_embeddings {
-            self.tensors.remove("lm_head.weight");
+    /// As [`load`], as far as it concerns names, shapes and types.
+    pub fn verify(mut self, config: &ModelConfig) -> Result<(), ModelError> {
+        for (name, shape) in config.tensors() {
+            self.take_stored(&name, &shape)?;
         }
-        match self.tensors.pop_first() {
-            Some((name, stored)) => {
-                let path = self.files[stored.file].0.clone();
-                Err(ModelError::UnexpectedTensor { name, path, others: self.tensors.len() })
-            }
-            None => Ok(()),
-        }
+        self.finish(config)
     }
-}
 
-impl WeightSource for Checkpoint {
-    fn take(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<TensorData, ModelError> {
+    /// Takes a tensor out of the list of those that are stored, with the type of its numbers.
+    fn take_stored(&mut self, name: &str, shape: &[usize]) -> Result<(StoredTensor, DType), ModelError> {
         let place = || {
             self.files
                 .first()
@@ -158,6 +151,31 @@ impl WeightSource for Checkpoint {
                 return Err(ModelError::TensorType { name: name.to_owned(), found: format!("{other:?}") });
             }
         };
+        Ok((stored, dtype))
+    }
+
+    /// Requires that every tensor has been handed out. A stray `lm_head.weight` beside tied embeddings is let pass, since
+    /// transformers writes one in some versions.
+    ///
+    /// # Errors
+    /// Names the first tensor nobody asked for.
+    pub fn finish(mut self, config: &ModelConfig) -> Result<(), ModelError> {
+        if config.tie_word_embeddings {
+            self.tensors.remove("lm_head.weight");
+        }
+        match self.tensors.pop_first() {
+            Some((name, stored)) => {
+                let path = self.files[stored.file].0.clone();
+                Err(ModelError::UnexpectedTensor { name, path, others: self.tensors.len() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl WeightSource for Checkpoint {
+    fn take(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<TensorData, ModelError> {
+        let (stored, dtype) = self.take_stored(name, shape)?;
         let bytes = self.files[stored.file].1[stored.start..stored.end].to_vec();
         Ok(TensorData::from_bytes_vec(bytes, stored.shape, dtype).convert_dtype(DType::F32))
     }

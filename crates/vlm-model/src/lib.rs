@@ -59,6 +59,7 @@ mod config;
 mod error;
 mod export;
 mod indices;
+mod inventory;
 mod weights;
 
 pub use batch::{PromptTokens, TokenBatch, TokenGroup};

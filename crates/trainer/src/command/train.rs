@@ -11,6 +11,7 @@ use trainer::{
     TrainError, TrainObserver, Trainer, Tui, holds_run, progress_bar,
 };
 
+use super::dry_run::dry_run;
 use super::{log, print};
 
 /// Arguments of `train`.
@@ -43,6 +44,9 @@ pub(crate) struct Train {
     /// Go on although configuration, recipe or data have changed since
     #[arg(long, conflicts_with = "fresh")]
     accept_changes: bool,
+    /// Check configuration, recipe, data, model, disk and memory, and train nothing
+    #[arg(long, requires = "config")]
+    dry_run: bool,
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
     #[arg(long, requires = "config")]
     download: bool,
@@ -63,6 +67,9 @@ impl Train {
                 let mut config = TrainConfig::read(path, &overrides)?;
                 if self.download {
                     Hub::from_env()?.localize(&mut config)?;
+                }
+                if self.dry_run {
+                    return dry_run(&config, self.goes_on(&config.output));
                 }
                 if self.goes_on(&config.output) {
                     let recipe = Recipe::find(&config.recipe)?;
