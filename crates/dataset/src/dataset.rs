@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::json::JsonFile;
+use crate::image_path::ImageFolder;
 use crate::layout::{Columns, Layout};
+use crate::limits::Limits;
 use crate::parquet::{Cursor, ParquetFile};
 use crate::problem::{Place, Problem};
 use crate::row::Row;
@@ -20,6 +22,11 @@ pub struct DatasetConfig {
     pub layout: Layout,
     /// Where relative paths of images start; if absent, at the folder of the data file.
     pub image_folder: Option<PathBuf>,
+    /// Whether images may lie outside of that folder. If not, a path that leads out of it, by `..`, as an absolute path or through a
+    /// link, makes a bad row.
+    pub images_outside_folder: bool,
+    /// How large rows and images may be.
+    pub limits: Limits,
 }
 
 /// The problems of a selection of files, numbered in the order of the files and of their rows.
@@ -34,6 +41,8 @@ pub struct Dataset {
     starts: Vec<usize>,
     columns: Columns,
     image_folder: Option<PathBuf>,
+    images_outside_folder: bool,
+    limits: Limits,
     /// The Parquet file decoded last, by its number, and where its decoding stands.
     cursor: Mutex<Option<(usize, Cursor)>>,
 }
@@ -53,8 +62,9 @@ impl Dataset {
     pub fn open(config: &DatasetConfig) -> Result<Self, DatasetError> {
         let columns = config.layout.columns();
         let paths = config.files.files()?;
-        let files = paths.iter().map(|path| DataFile::open(path, &columns)).collect::<Result<Vec<_>, _>>()?;
-        let dataset = Self::of_files(files, columns, config.image_folder.clone());
+        let open = |path: &PathBuf| DataFile::open(path, &columns, &config.limits);
+        let files = paths.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let dataset = Self::of_files(files, columns, config);
         match paths.into_iter().next() {
             Some(path) if dataset.is_empty() => Err(DatasetError::NoProblems { path }),
             _ => Ok(dataset),
@@ -64,15 +74,23 @@ impl Dataset {
     /// A data set of problems in memory.
     #[must_use]
     pub fn of(problems: Vec<Problem>) -> Self {
-        Self::of_files(vec![DataFile::Memory(problems)], Layout::default().columns(), None)
+        Self::of_files(vec![DataFile::Memory(problems)], Layout::default().columns(), &DatasetConfig::default())
     }
 
-    fn of_files(files: Vec<DataFile>, columns: Columns, image_folder: Option<PathBuf>) -> Self {
+    fn of_files(files: Vec<DataFile>, columns: Columns, config: &DatasetConfig) -> Self {
         let mut starts = vec![0_usize];
         for file in &files {
             starts.push(starts[starts.len() - 1].saturating_add(file.len()));
         }
-        Self { files, starts, columns, image_folder, cursor: Mutex::new(None) }
+        Self {
+            files,
+            starts,
+            columns,
+            image_folder: config.image_folder.clone(),
+            images_outside_folder: config.images_outside_folder,
+            limits: config.limits,
+            cursor: Mutex::new(None),
+        }
     }
 
     /// The number of problems, good and bad.
@@ -96,19 +114,19 @@ impl Dataset {
         let (file, row) = self.locate(index)?;
         let (cells, place) = match &self.files[file] {
             DataFile::Memory(problems) => return Ok(problems[row].clone()),
-            DataFile::Json(lines) => (lines.row(row)?, lines.place(row)),
+            DataFile::Json(lines) => (lines.row(row, &self.limits)?, lines.place(row)),
             DataFile::Parquet(table) => {
                 // What a thread that panicked left behind is a cursor all the same, or none.
                 let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut here = cursor.take().filter(|(at, _)| *at == file).map(|(_, here)| here);
-                let cells = table.row(row, &mut here);
+                let cells = table.row(row, &mut here, &self.limits);
                 *cursor = here.map(|here| (file, here));
                 (cells?, table.place(row))
             }
         };
-        let beside = place.file.parent().unwrap_or(Path::new("")).to_owned();
-        let folder = self.image_folder.as_deref().unwrap_or(&beside);
-        Row { cells, columns: &self.columns, folder, place }.problem()
+        let folder =
+            ImageFolder { file: &place.file, given: self.image_folder.as_deref(), outside: self.images_outside_folder };
+        Row { cells, columns: &self.columns, folder, limits: &self.limits, place: place.clone() }.problem()
     }
 
     /// Where a problem stands, without reading it.
@@ -146,11 +164,11 @@ impl Debug for Dataset {
 }
 
 impl DataFile {
-    fn open(path: &Path, columns: &Columns) -> Result<Self, DatasetError> {
+    fn open(path: &Path, columns: &Columns, limits: &Limits) -> Result<Self, DatasetError> {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         match extension.as_deref() {
             Some("parquet") => Ok(Self::Parquet(ParquetFile::open(path, columns)?)),
-            Some("jsonl" | "ndjson" | "json") => Ok(Self::Json(JsonFile::open(path)?)),
+            Some("jsonl" | "ndjson" | "json") => Ok(Self::Json(JsonFile::open(path, limits)?)),
             _ => Err(DatasetError::UnknownFormat { path: path.to_owned() }),
         }
     }

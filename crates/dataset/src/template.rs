@@ -1,6 +1,7 @@
 //! What is said around a problem.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -55,6 +56,9 @@ pub struct Template {
 }
 
 impl Template {
+    /// Bytes of the largest template file that is read.
+    pub const MAX_BYTES: u64 = 1 << 20;
+
     /// The names of the built-in templates.
     pub fn names() -> impl Iterator<Item = &'static str> {
         KNOWN.iter().map(|(name, _)| *name)
@@ -73,7 +77,15 @@ impl Template {
             let known = Self::names().collect::<Vec<_>>().join(", ");
             return Err(DatasetError::UnknownTemplate { name: name.to_owned(), known });
         }
-        Self::new(&fs::read_to_string(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?)
+        let failed = |source| DatasetError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        if bytes > Self::MAX_BYTES {
+            return Err(DatasetError::TemplateTooLarge { path: path.to_owned(), bytes, limit: Self::MAX_BYTES });
+        }
+        let mut text = String::new();
+        file.take(Self::MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+        Self::new(&text)
     }
 
     /// A template of one's own.

@@ -184,7 +184,7 @@ impl TrainConfig {
     /// # Errors
     /// Names the file or override and what is wrong; unknown keys are errors.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::file("read", path))?;
+        let text = crate::limits::read_text(path)?;
         let place = path.display().to_string();
         let mut table: toml::Table =
             text.parse().map_err(|error| TrainError::Config { place: place.clone(), reason: format!("{error}") })?;

@@ -36,8 +36,10 @@ mod checkpoint;
 mod config;
 pub mod demo;
 mod device;
+pub mod doctor;
 mod download;
 mod error;
+mod limits;
 mod observe;
 mod recipe;
 mod report;
@@ -47,7 +49,7 @@ mod seeds;
 pub use checkpoint::{RunState, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
 pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
-pub use device::device;
+pub use device::{Backend, FoundDevice, backends, device};
 pub use download::Hub;
 pub use error::TrainError;
 pub use evaluate::{
@@ -55,6 +57,7 @@ pub use evaluate::{
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
 pub use gradients::{ClippedGradient, Gradients};
+pub use limits::{MAX_TEXT_BYTES, read_text};
 pub use loss::{
     BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
     KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss, Reduction,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
+use trainer::doctor;
 use trainer::{Console, Hub, MetricsFile, Paired, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
 
 use super::print;
@@ -34,6 +35,9 @@ pub(crate) struct Train {
     /// Go on from the newest checkpoint of the run's folder
     #[arg(long)]
     resume: bool,
+    /// Train on a device other than the CPU without examining it first, as `sightline doctor --quick` does
+    #[arg(long)]
+    skip_doctor: bool,
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
     #[arg(long, requires = "config", conflicts_with = "resume")]
     download: bool,
@@ -42,6 +46,9 @@ pub(crate) struct Train {
 impl Train {
     pub(crate) fn run(self) -> Result<(), TrainError> {
         let overrides = self.all_overrides();
+        if !self.skip_doctor {
+            doctor::require_sound(&self.device_named(&overrides))?;
+        }
         match &self.config {
             Some(path) => {
                 let mut config = TrainConfig::read(path, &overrides)?;
@@ -61,6 +68,20 @@ impl Train {
                 }
             }
         }
+    }
+
+    /// The device the run will be on. What cannot be read is complained of by whoever reads it next.
+    fn device_named(&self, overrides: &[String]) -> String {
+        let stored = || self.output.as_deref().unwrap_or(Path::new("runs/demo")).join("config.toml");
+        let path = self.config.clone().unwrap_or_else(stored);
+        if let Ok(config) = TrainConfig::read(&path, overrides) {
+            return config.device;
+        }
+        let of_override = |text: &String| {
+            let (key, value) = text.split_once('=')?;
+            (key.trim() == "device").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        overrides.iter().rev().find_map(of_override).unwrap_or_else(|| "cpu".to_owned())
     }
 
     /// The flags as overrides, after those given as such.

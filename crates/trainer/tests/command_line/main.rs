@@ -3,6 +3,7 @@
 mod credit;
 mod credit_golden;
 mod data;
+mod doctor;
 mod download;
 mod eval;
 mod generate;
