@@ -1,4 +1,5 @@
-//! A data file of any bytes, read in any layout: refused, or each of its rows is a whole problem or an error that names the row.
+//! A data file of any bytes, the first of which chooses form and layout: refused, or each of its rows is a whole problem or an error
+//! that names the row.
 
 #![no_main]
 
@@ -14,8 +15,8 @@ static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     folder
 });
 
-fuzz_target!(|input: (u8, &[u8])| {
-    let (choice, content) = input;
+fuzz_target!(|input: &[u8]| {
+    let Some((&choice, content)) = input.split_first() else { return };
     // Objects line by line, or a list of them.
     let file = FOLDER.path().join(if choice & 1 == 0 { "rows.jsonl" } else { "rows.json" });
     std::fs::write(&file, content).expect("the file");

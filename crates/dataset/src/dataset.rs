@@ -4,8 +4,8 @@ use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::json::JsonFile;
 use crate::image_path::ImageFolder;
+use crate::json::JsonFile;
 use crate::layout::{Columns, Layout};
 use crate::limits::Limits;
 use crate::parquet::{Cursor, ParquetFile};

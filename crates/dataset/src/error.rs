@@ -247,7 +247,9 @@ pub enum DatasetError {
         limit: usize,
     },
     /// An image of more bytes than allowed.
-    #[error("{place}: the image {image} has {bytes} bytes, the limit is {limit}; shrink it or raise `limits.image_bytes`")]
+    #[error(
+        "{place}: the image {image} has {bytes} bytes, the limit is {limit}; shrink it or raise `limits.image_bytes`"
+    )]
     ImageBytes {
         /// The row.
         place: Place,
@@ -259,7 +261,9 @@ pub enum DatasetError {
         limit: u64,
     },
     /// A row of more bytes than allowed.
-    #[error("{place}: the row has {bytes} bytes, the limit is {limit}; put images into files or raise `limits.row_bytes`")]
+    #[error(
+        "{place}: the row has {bytes} bytes, the limit is {limit}; put images into files or raise `limits.row_bytes`"
+    )]
     RowTooLarge {
         /// The row.
         place: Place,

@@ -25,12 +25,8 @@ fn image(folder: &Path, name: &str, given: Option<PathBuf>, outside: bool) -> Re
 }
 
 fn read(file: &Path, image_folder: Option<PathBuf>, outside: bool) -> Result<PathBuf, DatasetError> {
-    let config = DatasetConfig {
-        files: file.into(),
-        image_folder,
-        images_outside_folder: outside,
-        ..DatasetConfig::default()
-    };
+    let config =
+        DatasetConfig { files: file.into(), image_folder, images_outside_folder: outside, ..DatasetConfig::default() };
     match Dataset::open(&config)?.problem(0)?.images.remove(0) {
         ImageSource::File(path) => Ok(path),
         ImageSource::Bytes(_) => panic!("it was named by a path"),

@@ -26,7 +26,12 @@ impl Doctor {
         let (host, backends) = (Host::look(), backends());
         let names = match self.device.is_empty() {
             false => self.device,
-            true => backends.iter().filter_map(|found| found.devices.as_ref().ok()).flatten().map(|found| found.name.clone()).collect(),
+            true => backends
+                .iter()
+                .filter_map(|found| found.devices.as_ref().ok())
+                .flatten()
+                .map(|found| found.name.clone())
+                .collect(),
         };
         if !self.json {
             show(&host, &backends)?;
@@ -80,7 +85,8 @@ fn show(host: &Host, backends: &[Backend]) -> Result<(), TrainError> {
 fn object(host: &Host, backends: &[Backend], examinations: &[Examination]) -> Result<Value, TrainError> {
     let backend = |backend: &Backend| match &backend.devices {
         Ok(devices) => {
-            let device = |device: &trainer::FoundDevice| json!({"name": device.name, "description": device.description});
+            let device =
+                |device: &trainer::FoundDevice| json!({"name": device.name, "description": device.description});
             json!({
                 "name": backend.name,
                 "feature": backend.feature,
@@ -89,7 +95,8 @@ fn object(host: &Host, backends: &[Backend], examinations: &[Examination]) -> Re
         }
         Err(reason) => json!({"name": backend.name, "feature": backend.feature, "devices": [], "reason": reason}),
     };
-    let host = serde_json::to_value(host).map_err(|source| TrainError::Json { place: "the host".to_owned(), source })?;
+    let host =
+        serde_json::to_value(host).map_err(|source| TrainError::Json { place: "the host".to_owned(), source })?;
     Ok(json!({
         "host": host,
         "backends": backends.iter().map(backend).collect::<Vec<_>>(),

@@ -28,12 +28,8 @@ const PRODUCTS: Tolerance = Tolerance {
     of_largest: 1e-5,
     reason: "sums of products in f32, in any order; factors cut to ten bits (TF32, BF16) would be off by 1e-3",
 };
-const SUMS: Tolerance = Tolerance {
-    absolute: 1e-5,
-    relative: 5e-5,
-    of_largest: 0.0,
-    reason: "sums in f32, in any order",
-};
+const SUMS: Tolerance =
+    Tolerance { absolute: 1e-5, relative: 5e-5, of_largest: 0.0, reason: "sums in f32, in any order" };
 
 /// The checks, cheapest first.
 pub(super) fn checks() -> Vec<Check> {
@@ -80,7 +76,8 @@ fn integers(device: &Device) -> Vec<Output> {
     let shifted = integer_row(&numbers, device).add_scalar(2).sub_scalar(16_777_216).into_data();
     let expected: Vec<i64> = numbers.iter().map(|&number| i64::from(number) + 2 - 16_777_216).collect();
     // The difference from the answer, since f32 cannot hold the answer itself.
-    let off: Vec<f32> = shifted.iter::<i64>().zip(&expected).map(|(found, &expected)| (found - expected) as f32).collect();
+    let off: Vec<f32> =
+        shifted.iter::<i64>().zip(&expected).map(|(found, &expected)| (found - expected) as f32).collect();
     vec![Output { name: "integers".to_owned(), values: off, known: Some(vec![0.0; numbers.len()]) }]
 }
 
@@ -98,7 +95,8 @@ fn sorted(device: &Device) -> Vec<Output> {
     let top = |list: &[f32]| list.chunks(1000).flat_map(|row| row[..40].to_vec()).collect::<Vec<f32>>();
     let places: Vec<f32> = order.iter().map(|&place| place as f32).collect();
     let (found, found_order) = tensor.clone().sort_descending_with_indices(1);
-    let ascending: Vec<f32> = descending.chunks(1000).flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>()).collect();
+    let ascending: Vec<f32> =
+        descending.chunks(1000).flat_map(|row| row.iter().rev().copied().collect::<Vec<_>>()).collect();
     vec![
         Output::known("sort, falling", found, descending.clone()),
         Output::known("sort, places", found_order.float(), places.clone()),
@@ -210,11 +208,7 @@ fn no_number(device: &Device) -> Vec<Output> {
         Output::known("equals itself", flags(tensor.clone().equal(tensor.clone())), flagged(|value| !value.is_nan())),
         Output::known("is above 0", flags(tensor.clone().greater_scalar(0.0)), flagged(|value| value > 0.0)),
         Output::known("sum with not-a-number", row(&long, device).square().sum(), vec![f32::NAN]),
-        Output::known(
-            "0 times not-a-number",
-            tensor * 0.0,
-            values.iter().map(|&value| value * 0.0).collect(),
-        ),
+        Output::known("0 times not-a-number", tensor * 0.0, values.iter().map(|&value| value * 0.0).collect()),
         Output::known(
             "filled in",
             row(&long, device).mask_fill(row(&long, device).is_nan(), 0.5),

@@ -59,9 +59,8 @@ pub(super) fn checks() -> Vec<Check> {
     for (name, estimator) in estimators() {
         let name = format!("estimator {name}");
         let shown = name.clone();
-        let run = move |device: &Device| {
-            Ok(vec![Output::new(shown.clone(), estimator.estimate(&evidence(device, false)?)?)])
-        };
+        let run =
+            move |device: &Device| Ok(vec![Output::new(shown.clone(), estimator.estimate(&evidence(device, false)?)?)]);
         checks.push(full(name, CREDIT, Box::new(run)));
     }
     for (name, shaper) in shapers() {
@@ -97,9 +96,7 @@ fn metrics() -> Vec<(String, Metric)> {
     // Whatever their contrasts are, they compute the same.
     let mut kinds = BTreeSet::new();
     let all = distinct(built_in().into_iter().filter_map(|recipe| recipe.dependency).chain(others));
-    all.into_iter()
-        .filter(|(name, _)| kinds.insert(name.split('#').next().unwrap_or_default().to_owned()))
-        .collect()
+    all.into_iter().filter(|(name, _)| kinds.insert(name.split('#').next().unwrap_or_default().to_owned())).collect()
 }
 
 /// The estimators of the built-in recipes, and those that are in none.
@@ -249,8 +246,7 @@ mod tests {
         assert!(is_there(|found| matches!(found, BuiltInDivergence::Entropy(EntropyOf { of: Side::Contrast }))));
         let names = |names: Vec<String>| names.into_iter().collect::<BTreeSet<String>>();
         let estimators = names(estimators().into_iter().map(|(name, _)| name).collect());
-        for name in
-            ["grpo", "dr-grpo", "rloo", "reinforce-plus-plus", "reinforce-plus-plus-baseline", "grpo-pass-at-k"]
+        for name in ["grpo", "dr-grpo", "rloo", "reinforce-plus-plus", "reinforce-plus-plus-baseline", "grpo-pass-at-k"]
         {
             assert!(estimators.contains(name), "{name} is missing from {estimators:?}");
         }

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
 
 use super::check::{Check, Output};
-use super::compare::{Tolerance, compare as difference};
+use super::compare::{Difference, Tolerance, compare as difference};
 use super::recorded;
 use crate::TrainError;
 
@@ -94,45 +94,47 @@ pub(super) fn compare(
         Ok(outputs) => outputs,
         Err(reason) => return vec![failed(&check.name, format!("on the CPU: {reason}"))],
     };
-    let mut findings = Vec::new();
-    for Output { name, values, known } in found {
+    let of_cpu = of_cpu.as_deref();
+    let finding = |Output { name, values, known }: Output| {
         let sample = recorded::sample(&values);
-        let of_cpu = of_cpu.as_ref().map(|outputs| outputs.iter().find(|output| output.name == name));
-        let difference = match (known, of_cpu) {
-            (Some(known), _) => difference(&values, &known, &check.tolerance),
-            (None, Some(Some(output))) => difference(&values, &output.values, &check.tolerance),
-            (None, Some(None)) => {
-                findings.push(failed(&name, "the CPU computed nothing of this name".to_owned()));
-                continue;
-            }
-            (None, None) => match recorded::find(&name) {
-                Some(known) if known.values == values.len() => difference(&sample, &known.sample, &check.tolerance),
-                Some(known) => {
-                    findings.push(failed(&name, format!("{} values, {} are recorded", values.len(), known.values)));
-                    continue;
-                }
-                None => {
-                    findings.push(failed(&name, "nothing is recorded of it".to_owned()));
-                    continue;
-                }
-            },
+        let difference = match known {
+            Some(known) => Ok(difference(&values, &known, &check.tolerance)),
+            None => from_elsewhere(&name, &values, &sample, of_cpu, &check.tolerance),
+        };
+        let (values, failed) = (values.len(), failed(&name, String::new()));
+        let difference = match difference {
+            Ok(difference) => difference,
+            Err(reason) => return Finding { values, sample, note: Some(reason), ..failed },
         };
         let (verdict, note) = match (difference.worst, check.allowed_for) {
             (None, _) => (Verdict::Sound, None),
             (Some(worst), Some(remedy)) => (Verdict::AllowedFor, Some(format!("{worst}; {remedy}"))),
             (Some(worst), None) => (Verdict::Failed, Some(worst)),
         };
-        findings.push(Finding {
-            values: values.len(),
-            absolute: difference.absolute,
-            relative: difference.relative,
-            verdict,
-            note,
-            sample,
-            ..failed(&name, String::new())
-        });
+        let (absolute, relative) = (difference.absolute, difference.relative);
+        Finding { values, absolute, relative, verdict, note, sample, ..failed }
+    };
+    found.into_iter().map(finding).collect()
+}
+
+/// Compares with what the CPU computed, or else with what is recorded.
+fn from_elsewhere(
+    name: &str,
+    values: &[f32],
+    sample: &[f32],
+    of_cpu: Option<&[Output]>,
+    tolerance: &Tolerance,
+) -> Result<Difference, String> {
+    if let Some(outputs) = of_cpu {
+        let output = outputs.iter().find(|output| output.name == name);
+        let output = output.ok_or("the CPU computed nothing of this name")?;
+        return Ok(difference(values, &output.values, tolerance));
     }
-    findings
+    let known = recorded::find(name).ok_or("nothing is recorded of it")?;
+    if known.values != values.len() {
+        return Err(format!("{} values, {} are recorded", values.len(), known.values));
+    }
+    Ok(difference(sample, &known.sample, tolerance))
 }
 
 impl Examination {

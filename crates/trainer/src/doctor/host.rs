@@ -79,7 +79,11 @@ impl Host {
             ("processor", format!("{}, {cores}{} threads", self.processor, self.threads)),
             ("vectors", list(&self.vector_instructions)),
             ("memory", format!("{}, {} of it available", gibibytes(self.memory), gibibytes(self.memory_available))),
-            ("disk", self.disk_available.map_or_else(|| "unknown".to_owned(), |free| format!("{} free here", gibibytes(free)))),
+            (
+                "disk",
+                self.disk_available
+                    .map_or_else(|| "unknown".to_owned(), |free| format!("{} free here", gibibytes(free))),
+            ),
         ]
     }
 }

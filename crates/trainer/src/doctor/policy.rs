@@ -62,7 +62,8 @@ fn model(device: &Device) -> Result<(QwenVl, Vec<Group>), TrainError> {
     let model = untrained(folder.path(), 17, device)?;
     let processor = Processor::from_folder(folder.path())?;
     // A picture whose lines tell up from down and left from right.
-    let picture = RgbImage::from_fn(140, 84, |x, y| Rgb([(x * 255 / 139) as u8, (y * 255 / 83) as u8, (x * y % 251) as u8]));
+    let picture =
+        RgbImage::from_fn(140, 84, |x, y| Rgb([(x * 255 / 139) as u8, (y * 255 / 83) as u8, (x * y % 251) as u8]));
     let mut bytes = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Png).map_err(vlm_model::ModelError::from)?;
     let problem = Problem {
@@ -82,7 +83,8 @@ fn model(device: &Device) -> Result<(QwenVl, Vec<Group>), TrainError> {
         finish: Finish::Length,
     });
     let completions: Vec<Completion> = completions.collect();
-    let group = Group { task, features: None, completions, texts: Vec::new(), verdicts: Vec::new(), asked: 0, ungraded: 0 };
+    let group =
+        Group { task, features: None, completions, texts: Vec::new(), verdicts: Vec::new(), asked: 0, ungraded: 0 };
     Ok((model, vec![group]))
 }
 

@@ -17,22 +17,16 @@ fn failed(findings: &[Finding]) -> Vec<(&str, &str)> {
 static SOUND: LazyLock<Vec<Finding>> =
     LazyLock::new(|| examine(&Device::flex(), Extent::Full, Reference::Recorded, &|_, values| values));
 
-/// The findings of a CPU whose values go through `change` where they are named `check`, compared with the CPU as it is.
-fn wrong(check: &str, change: fn(&mut Vec<f32>)) -> Vec<Finding> {
-    // What needs no comparison of everything: the quick part has the checks in question, or the full one.
-    let extent = if SOUND_QUICK.contains(check) { Extent::Quick } else { Extent::Full };
+/// What a device makes of the values of a check.
+type Fault = (&'static str, fn(&mut Vec<f32>));
+
+/// The findings of a CPU with faults, compared with the CPU as it is.
+fn wrong(extent: Extent, faults: &[Fault]) -> Vec<Finding> {
     examine(&Device::flex(), extent, Reference::Cpu, &|name, mut values| {
-        if name == check {
-            change(&mut values);
-        }
+        faults.iter().filter(|(check, _)| *check == name).for_each(|(_, change)| change(&mut values));
         values
     })
 }
-
-static SOUND_QUICK: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let findings = examine(&Device::flex(), Extent::Quick, Reference::Recorded, &|_, values| values);
-    findings.into_iter().map(|finding| finding.check).collect()
-});
 
 #[test]
 fn the_cpu_computes_what_was_recorded() {
@@ -77,7 +71,7 @@ fn a_wrong_device_fails_where_it_is_wrong() {
     let shorter = |values: &mut Vec<f32>| {
         values.pop();
     };
-    let faults: [(&str, fn(&mut Vec<f32>)); 16] = [
+    let faults: [Fault; 16] = [
         ("gradient of the attention", negated),
         ("gradient of the merger", a_thousandth),
         ("gradient of the patch embedding", zero),
@@ -95,38 +89,43 @@ fn a_wrong_device_fails_where_it_is_wrong() {
         ("shaper perception-gate, advantage", a_thousandth_once),
         ("metric visual-dependency", zero),
     ];
-    for (check, change) in faults {
-        let findings = wrong(check, change);
-        let failed = failed(&findings);
-        assert_eq!(failed.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [check]);
-        assert!(failed[0].1.contains("expected"), "{failed:?}");
-    }
+    let findings = wrong(Extent::Full, &faults);
+    let failed = failed(&findings);
+    let found: BTreeSet<&str> = failed.iter().map(|(name, _)| *name).collect();
+    assert_eq!(found, faults.iter().map(|(name, _)| *name).collect());
+    assert!(failed.iter().all(|(_, note)| note.contains("expected")), "{failed:?}");
 }
 
 /// An unknown dependency that becomes a number shows in the shaper that has to see it.
 #[test]
 fn a_swallowed_unknown_is_found() {
-    let swallowed = |values: &mut Vec<f32>| {
-        assert!(values.iter().any(|value| value.is_nan()), "there has to be something to swallow");
-        values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
-    };
-    let check = SOUND.iter().find(|finding| finding.check.ends_with("some unknown") && finding.sample.iter().any(|value| value.is_nan()));
+    let check = SOUND
+        .iter()
+        .find(|finding| finding.check.ends_with("some unknown") && finding.sample.iter().any(|value| value.is_nan()));
     let check = check.expect("a shaper hands the unknown on").check.clone();
-    let findings = wrong(&check, swallowed);
-    assert_eq!(failed(&findings).len(), 1);
-    assert!(failed(&findings)[0].1.contains("expected NaN"), "{:?}", failed(&findings));
+    let findings = examine(&Device::flex(), Extent::Full, Reference::Cpu, &|name, mut values| {
+        if name == check {
+            values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = 0.0);
+        }
+        values
+    });
+    let failed = failed(&findings);
+    assert!(failed.len() == 1 && failed[0].0 == check && failed[0].1.contains("expected NaN"), "{failed:?}");
 }
 
 /// Known differences are shown, and fail no device: the program does without.
 #[test]
 fn known_differences_are_allowed_for() {
-    for (check, change) in [
-        ("log1p near 0", (|values| values.iter_mut().filter(|value| **value < 1e-7).for_each(|value| *value = 0.0)) as fn(&mut Vec<f32>)),
+    let vanished =
+        |values: &mut Vec<f32>| values.iter_mut().filter(|value| **value < 1e-7).for_each(|value| *value = 0.0);
+    let faults: [Fault; 3] = [
+        ("log1p near 0", vanished),
         ("largest beside not-a-number", |values| values[0] = 3.0),
         ("clamped", |values| values[1] = -1.0),
-    ] {
-        let findings = wrong(check, change);
-        assert_eq!(failed(&findings), []);
+    ];
+    let findings = wrong(Extent::Quick, &faults);
+    assert_eq!(failed(&findings), []);
+    for (check, _) in faults {
         let finding = findings.iter().find(|finding| finding.check == check).expect("it was checked");
         assert_eq!(finding.verdict, Verdict::AllowedFor, "{check}");
         let note = finding.note.as_deref().unwrap_or_default();
@@ -173,7 +172,7 @@ fn examinations_are_tables_and_json() {
     assert_eq!((&first["check"], &first["verdict"]), (&"integers".into(), &"sound".into()));
     assert!(first["tolerance"]["reason"].is_string() && first["absolute"] == 0.0, "{first}");
 
-    let findings = wrong("logits", |values| values[5] = f32::NAN);
+    let findings = wrong(Extent::Quick, &[("logits", |values| values[5] = f32::NAN)]);
     let examination = trainer::doctor::Examination { device: "made-up:0".to_owned(), findings };
     let error = examination.require_sound().expect_err("it is wrong").to_string();
     for part in ["made-up:0 fails 1 checks", "FAILED logits: value 5 is NaN", "--skip-doctor"] {

@@ -88,7 +88,7 @@ fn a_folder_is_no_weight_file() {
 /// Encoded images, from a file and from memory.
 #[test]
 fn encoded_images_are_read_up_to_their_limit() {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/images/rgb_113x85.png"));
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/image/files/rgb_113x85.png"));
     let content = fs::read(path).expect("a fixture");
     let bytes = content.len() as u64;
     let at = Decoding { max_bytes: bytes, ..Decoding::default() };

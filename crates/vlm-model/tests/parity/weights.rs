@@ -101,7 +101,9 @@ fn truncated_files_foreign_paths_and_empty_folders_are_refused() {
     let up = format!("../{part}");
     let here = format!("./{part}");
     let behind = format!("{part}/");
-    for name in [&up, &here, &behind, "/etc/passwd", "a/b.safetensors", "..", ".", "", "C:b", "C:\\b", "\\\\a\\b", "b\0"] {
+    for name in
+        [&up, &here, &behind, "/etc/passwd", "a/b.safetensors", "..", ".", "", "C:b", "C:\\b", "\\\\a\\b", "b\0"]
+    {
         let index = folder.path().join("model.safetensors.index.json");
         let map = serde_json::json!({"weight_map": {"lm_head.weight": name, "model.norm.weight": part}});
         fs::write(&index, map.to_string()).expect("written");
