@@ -9,8 +9,7 @@ const MOST: u64 = 1 << 16;
 
 fuzz_target!(|content: &[u8]| {
     let by_default = Decoding { max_pixels: MOST, ..Decoding::default() };
-    let as_stored =
-        Decoding { transparency: Transparency::Drop, orientation: ExifOrientation::Ignore, ..by_default };
+    let as_stored = Decoding { transparency: Transparency::Drop, orientation: ExifOrientation::Ignore, ..by_default };
     let pixels = [by_default, as_stored].map(|decoding| {
         let image = decoding.bytes(content).ok()?;
         Some(u64::from(image.width()) * u64::from(image.height()))
