@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::thread;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,11 @@ const KNOWN: [(&str, &str); 5] = [
     ),
 ];
 
+/// Stack of the thread that renders: so much, and so much for each byte of the template. The template's compiler calls itself for every
+/// operator of a chain, and an operator may be one byte.
+const STACK: usize = 2 << 20;
+const STACK_PER_BYTE: usize = 4 << 10;
+
 /// Steps a template may take for one problem.
 const FUEL: u64 = 100_000;
 
@@ -56,8 +62,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// Bytes of the largest template file that is read.
-    pub const MAX_BYTES: u64 = 1 << 20;
+    /// Bytes of the largest template there can be.
+    pub const MAX_BYTES: u64 = 64 << 10;
 
     /// The names of the built-in templates.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -107,6 +113,21 @@ impl Template {
     /// # Errors
     /// The template fails on this text, or takes too many steps.
     pub fn render(&self, problem: &str) -> Result<String, DatasetError> {
+        let failed = |reason: String| DatasetError::Template { reason };
+        let (bytes, limit) = (self.text.len(), Self::MAX_BYTES);
+        if bytes as u64 > limit {
+            return Err(failed(format!("it has {bytes} bytes, the limit is {limit}")));
+        }
+        thread::scope(|scope| {
+            let builder = thread::Builder::new().stack_size(STACK + STACK_PER_BYTE * bytes);
+            let rendering = builder.spawn_scoped(scope, || self.render_here(problem));
+            let rendering = rendering.map_err(|error| failed(format!("there is no thread for it: {error}")))?;
+            rendering.join().unwrap_or_else(|_| Err(failed("its engine gave up".to_owned())))
+        })
+    }
+
+    /// As [`Self::render`], on a stack that is large enough.
+    fn render_here(&self, problem: &str) -> Result<String, DatasetError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));

@@ -16,7 +16,7 @@ pub const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
 pub const MAX_JSON_BYTES: u64 = 16 << 20;
 
 /// Bytes of a chat template; Qwen2.5-VL's has a thousand.
-pub const MAX_TEMPLATE_BYTES: u64 = 1 << 20;
+pub const MAX_TEMPLATE_BYTES: u64 = 64 << 10;
 
 /// Bytes of the directory at the start of a weight file; the format's own limit.
 pub const MAX_WEIGHTS_HEADER_BYTES: u64 = 100_000_000;

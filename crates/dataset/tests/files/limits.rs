@@ -106,5 +106,7 @@ fn bytes_of_a_template() {
     assert!(Template::find(&name).expect("at the limit").render("?").expect("renders").len() >= most - 13);
     std::fs::write(&path, text(most + 1)).expect("a writable folder");
     let error = Template::find(&name).expect_err("above the limit").to_string();
-    assert!(error.contains("1048577 bytes") && error.contains("limit is 1048576"), "{error}");
+    assert!(error.contains("65537 bytes") && error.contains("limit is 65536"), "{error}");
+    let error = Template::new(&text(most + 1)).expect_err("above the limit").to_string();
+    assert!(error.contains("65537 bytes") && error.contains("limit is 65536"), "{error}");
 }

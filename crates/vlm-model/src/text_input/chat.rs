@@ -1,6 +1,7 @@
 //! Conversations, and the text a checkpoint turns them into.
 
 use std::path::Path;
+use std::thread;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -80,6 +81,11 @@ impl Default for RenderOptions {
     }
 }
 
+/// Stack of the thread that compiles a template: so much, and so much for each of its bytes. The compiler calls itself for every
+/// operator of a chain, and an operator may be one byte.
+const STACK: usize = 2 << 20;
+const STACK_PER_BYTE: usize = 4 << 10;
+
 /// A checkpoint's chat template (Jinja).
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
@@ -112,7 +118,14 @@ impl ChatTemplate {
             let message = format!("it has {} bytes, the limit is {MAX_TEMPLATE_BYTES}", source.len());
             return Err(minijinja::Error::new(ErrorKind::InvalidOperation, message).into());
         }
-        environment.add_template_owned(Self::NAME, source)?;
+        let stack = STACK + STACK_PER_BYTE * source.len();
+        thread::scope(|scope| {
+            let compile = || environment.add_template_owned(Self::NAME, source);
+            let failed = |message: String| minijinja::Error::new(ErrorKind::InvalidOperation, message);
+            let compiling = thread::Builder::new().stack_size(stack).spawn_scoped(scope, compile);
+            let compiling = compiling.map_err(|error| failed(format!("there is no thread to compile it: {error}")))?;
+            compiling.join().unwrap_or_else(|_| Err(failed("its compiler gave up".to_owned())))
+        })?;
         Ok(Self { environment })
     }
 

@@ -114,6 +114,20 @@ fn templates_take_a_bounded_number_of_steps() {
     let text = render("{% for turn in messages %}{{ turn.content[0].text }}{% endfor %}", &turns);
     assert_eq!(text.expect("a thousand turns").len(), 1000);
     let error = ChatTemplate::new("x".repeat(MAX_TEMPLATE_BYTES as usize + 1)).expect_err("too long").to_string();
-    assert!(error.contains("1048577 bytes") && error.contains("limit is 1048576"), "{error}");
+    assert!(error.contains("65537 bytes") && error.contains("limit is 65536"), "{error}");
     assert!(ChatTemplate::new("x".repeat(MAX_TEMPLATE_BYTES as usize)).is_ok());
+}
+
+/// Chains of operators as long as a template can be: the compiler calls itself for each.
+#[test]
+fn chains_of_operators_do_not_exhaust_the_stack() {
+    let most = MAX_TEMPLATE_BYTES as usize;
+    let chain = |operator: &str| format!("{{{{ 1{} }}}}", operator.repeat((most - 16) / operator.len()));
+    let alternatives = format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat((most - 32) / 12));
+    let negations = format!("{{{{ {}1 }}}}", "-".repeat(most - 16));
+    for source in [chain(".a"), chain("~1"), chain("|f"), chain(" is a"), alternatives, negations] {
+        // Whether it can be rendered is another matter.
+        let shown: String = source.chars().take(20).collect();
+        let _ = ChatTemplate::new(source).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    }
 }
