@@ -51,7 +51,7 @@ pub struct Source<'a> {
 }
 
 /// The groups of one step, and what was tried to get them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Collected {
     /// Groups that pass the accuracy band, at most as many as a step asks for.
     pub groups: Vec<Group>,
@@ -102,9 +102,7 @@ impl Source<'_> {
     ) -> Result<Collected, TrainError> {
         let wanted = self.config.rollout.prompts_per_step;
         let rounds = if band.is_some() { self.config.rollout.max_rounds } else { 1 };
-        let sampled = RewardSums::default();
-        let mut collected =
-            Collected { groups: Vec::new(), sampled_groups: 0, skipped_problems: 0, ungraded_groups: 0, sampled };
+        let mut collected = Collected::default();
         for round in 0..rounds as u64 {
             let drawn = problems.draw(sampler, wanted, self)?;
             collected.skipped_problems += drawn.skipped;

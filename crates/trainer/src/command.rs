@@ -74,6 +74,10 @@ pub(crate) fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(TrainError::Stopped { step, status }) => {
+            eprintln!("{}", TrainError::Stopped { step, status });
+            ExitCode::from(status)
+        }
         Err(error) => {
             report(&error);
             ExitCode::FAILURE

@@ -94,6 +94,8 @@ pub struct UpdateConfig {
     pub vocabulary_chunk: usize,
     /// Keeps the vision tower as it is.
     pub freeze_vision: bool,
+    /// Ends the run when so many steps on end were left out because a log-probability or the gradient was not finite.
+    pub max_skipped_in_a_row: usize,
 }
 
 /// Length of the run.
@@ -106,6 +108,9 @@ pub struct ScheduleConfig {
     pub save_every: usize,
     /// Newest checkpoints kept.
     pub keep: usize,
+    /// Whether the checkpoint with the highest validation accuracy is kept besides. Only a step with a validation and a
+    /// checkpoint can be the best.
+    pub keep_best: bool,
     /// Steps between validations; 0 validates at the end only.
     pub validate_every: usize,
     /// Responses sampled per held-out problem.
@@ -150,13 +155,14 @@ impl Default for UpdateConfig {
             tokens_per_micro_batch: 16_384,
             vocabulary_chunk: 1024,
             freeze_vision: false,
+            max_skipped_in_a_row: 10,
         }
     }
 }
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { steps: 200, save_every: 20, keep: 3, validate_every: 0, validation_samples: 8 }
+        Self { steps: 200, save_every: 20, keep: 3, keep_best: true, validate_every: 0, validation_samples: 8 }
     }
 }
 
@@ -231,6 +237,7 @@ impl TrainConfig {
             ("update.updates_per_step", self.update.updates_per_step),
             ("update.tokens_per_micro_batch", self.update.tokens_per_micro_batch),
             ("update.vocabulary_chunk", self.update.vocabulary_chunk),
+            ("update.max_skipped_in_a_row", self.update.max_skipped_in_a_row),
             ("schedule.save_every", self.schedule.save_every),
             ("schedule.keep", self.schedule.keep),
             ("schedule.validation_samples", self.schedule.validation_samples),

@@ -178,6 +178,88 @@ pub enum TrainError {
         /// What is wrong.
         reason: String,
     },
+    /// A checkpoint that is not as it was written.
+    #[error("{} is damaged: {reason}", checkpoint.display())]
+    Damaged {
+        /// Its folder.
+        checkpoint: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A checkpoint that could not be written.
+    #[error(
+        "step {step} could not be saved: {source}; {kept}: make room or make the folder writable, then give the same command"
+    )]
+    NotSaved {
+        /// Its step.
+        step: usize,
+        /// Why not.
+        source: Box<TrainError>,
+        /// What is left.
+        kept: String,
+    },
+    /// A policy with weights that are no numbers, which no step can mend.
+    #[error(
+        "step {step} has left weights that are not finite, which are not saved; {kept}, with a lower update.learning_rate and --accept-changes for instance"
+    )]
+    SpoiltPolicy {
+        /// The step.
+        step: usize,
+        /// What is left.
+        kept: String,
+    },
+    /// Checkpoints of which none is whole.
+    #[error("every checkpoint in {} is damaged; bring one back, or begin again in another folder:\n  {reasons}", folder.display())]
+    AllDamaged {
+        /// Where they are.
+        folder: PathBuf,
+        /// What is wrong with each, a line each.
+        reasons: String,
+    },
+    /// A run that learns nothing any more.
+    #[error(
+        "step {step}: nothing was learned from {steps} steps on end, since log-probabilities or gradients were not finite; {kept}, with a lower update.learning_rate and --accept-changes for instance"
+    )]
+    NotFinite {
+        /// The last step.
+        step: usize,
+        /// How many on end.
+        steps: usize,
+        /// What is left.
+        kept: String,
+    },
+    /// A run that was asked to stop and did.
+    #[error("stopped after step {step}; the same command goes on from there")]
+    Stopped {
+        /// Steps that are taken.
+        step: usize,
+        /// The exit status its process is to have.
+        status: u8,
+    },
+    /// Signals that cannot be listened to.
+    #[error("cannot listen to signals: {source}")]
+    Signals {
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A run's folder that another process writes to.
+    #[error("another process{process} trains in {}; wait until it ends, or choose another output folder", folder.display())]
+    RunLocked {
+        /// The folder.
+        folder: PathBuf,
+        /// The process's id in parentheses, if it is known.
+        process: String,
+    },
+    /// A run that is to go on in another way.
+    #[error(
+        "{} holds a run that was trained otherwise; take the changes over with --accept-changes, or choose another output folder:\n  {differences}", folder.display()
+    )]
+    RunChanged {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs, a line for each place.
+        differences: String,
+    },
     /// There is nothing to resume from.
     #[error("no complete checkpoint in {}; start without --resume", folder.display())]
     NothingToResume {

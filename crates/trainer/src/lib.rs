@@ -36,6 +36,7 @@ mod checkpoint;
 mod config;
 pub mod demo;
 mod device;
+mod disk;
 pub mod doctor;
 mod download;
 mod error;
@@ -45,8 +46,9 @@ mod recipe;
 mod report;
 mod run;
 mod seeds;
+mod stop;
 
-pub use checkpoint::{RunState, newest, restore, save};
+pub use checkpoint::{RunState, Validation, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
 pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
 pub use device::{Backend, FoundDevice, backends, device};
@@ -73,9 +75,11 @@ pub use recipe::{
     pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
 };
 pub use report::{StepReport, Timings};
+pub use run::{Reopened, Resumption, holds_run};
 pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
+pub use stop::Stop;
 pub use update::{Lesson, UpdateReport, Updater};
 pub use view::{Draw, PromptView, Side, perturbed_patches};
 pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};

@@ -36,7 +36,7 @@ pub trait TrainObserver {
         Ok(())
     }
 
-    /// After the last step.
+    /// After the last step of this process, also if it was asked to stop.
     ///
     /// # Errors
     /// As for [`Self::on_start`].
@@ -54,12 +54,13 @@ pub struct MetricsFile {
 }
 
 impl MetricsFile {
-    /// Opens `metrics.jsonl` in a run's folder for appending.
+    /// Opens `metrics.jsonl` in a run's folder for appending. A last line that a killed process left half written is cut off.
     ///
     /// # Errors
     /// If it cannot be opened.
     pub fn open(output: &Path) -> Result<Self, TrainError> {
         let path = output.join("metrics.jsonl");
+        crate::disk::cut_partial_line(&path)?;
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(TrainError::file("open", &path))?;
         Ok(Self { file, path })
     }

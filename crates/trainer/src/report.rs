@@ -112,6 +112,9 @@ pub struct StepReport {
     /// Optimizer steps left out because the gradient was not finite.
     #[serde(rename = "actor/skipped_updates")]
     pub skipped_updates: usize,
+    /// Log-probabilities that were not finite, at sampling or recomputed; nothing is learned from a step with one.
+    #[serde(rename = "training/not_finite")]
+    pub not_finite: usize,
     /// The learning rate.
     #[serde(rename = "actor/lr")]
     pub learning_rate: f64,

@@ -36,6 +36,16 @@ impl Scored {
         lengths_of(&self.groups)
     }
 
+    /// How many of the log-probabilities are not finite: the policy's, those of its contrasts and the reference policy's.
+    ///
+    /// A dependency that is not finite does not count; each shaper says what it makes of one.
+    #[must_use]
+    pub fn not_finite(&self) -> usize {
+        let contrasts = self.contrasts.iter().map(|contrast| &contrast.log_probs);
+        let all = [&self.clean.log_probs].into_iter().chain(&self.reference).chain(contrasts);
+        all.map(|values| values.to_data().iter::<f64>().filter(|value| !value.is_finite()).count()).sum()
+    }
+
     /// What credit assignment reads. `reward_kl` takes its share of the sampling policy's divergence from the reference off
     /// the reward of each token.
     ///

@@ -8,17 +8,20 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use dataset::Sampler;
 use reward::Reward;
+use rollout::RolloutError;
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
 
 use crate::TrainError;
-use crate::collect::Source;
+use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
 use crate::report::{StepReport, Timings};
+use crate::run::Standing;
 use crate::score::Scorer;
 use crate::seeds::{Purpose, derive};
+use crate::stop::Stop;
 use crate::update::{Lesson, Updater};
 use crate::vocabulary::Vocabulary;
 
@@ -46,23 +49,36 @@ pub struct Trainer {
     pub sampler: Sampler,
     /// Steps taken.
     pub step: usize,
+    /// Asks the run to stop.
+    pub stop: Stop,
+    /// What else a checkpoint holds.
+    pub(crate) standing: Standing,
 }
 
 impl Trainer {
     /// One training step. Everything the run does to the policy is visible here.
     ///
+    /// Log-probabilities that are not finite, at sampling or recomputed, are counted in the report, and nothing is learned from
+    /// the step.
+    ///
     /// # Errors
-    /// If a problem cannot be prepared, nothing can be sampled, or the recipe's components do not fit together.
+    /// If a problem cannot be prepared, nothing can be sampled, or the recipe's components do not fit together;
+    /// [`TrainError::Stopped`] if the run was asked to stop before the update, and then it is as if the step had not been.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let mut timings = Timings::default();
         let clock = Instant::now();
         let policy = self.policy.valid();
         let step = self.step as u64;
+        let before = self.sampler.clone();
 
         let source =
             Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
-        let mut collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
+        let sampled = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step);
+        let (mut collected, unsampled) = unless_not_finite(sampled)?;
         timings.rollout = clock.elapsed();
+        if self.stop.is_asked() {
+            return Err(self.abandon(before));
+        }
 
         let scorer = Scorer {
             policy: &policy,
@@ -75,10 +91,28 @@ impl Trainer {
         };
         let scored = scorer.score(std::mem::take(&mut collected.groups))?;
         timings.score = clock.elapsed() - timings.rollout;
+        if self.stop.is_asked() {
+            return Err(self.abandon(before));
+        }
 
         let mut report = StepReport::new(self.step + 1, &collected, &scored);
+        report.not_finite = unsampled + scored.not_finite();
         let learning_rate = learning_rate(&self.config.update, self.step);
-        if !scored.groups.is_empty() {
+        let mut updates = 0;
+        if report.not_finite > 0 {
+            tracing::warn!(
+                "step {}: nothing is learned from it, since log-probabilities are not finite: {}",
+                self.step + 1,
+                report.not_finite
+            );
+            report.skipped_updates = self.config.update.updates_per_step;
+        } else if scored.groups.is_empty() {
+            tracing::warn!(
+                "step {}: none of {} groups could be used, and nothing is learned from it",
+                self.step + 1,
+                collected.sampled_groups
+            );
+        } else {
             for batch in scored.optimizer_batches(self.config.update.updates_per_step) {
                 let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
                 let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
@@ -92,19 +126,38 @@ impl Trainer {
                 };
                 let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
                 self.policy = policy;
+                updates += usize::from(!update.skipped);
                 report.add_update(&credit, &batch, update);
             }
         }
         self.step += 1;
+        self.standing.count(&report, updates);
         timings.step = clock.elapsed();
         report.finish(learning_rate, timings);
         Ok(report)
+    }
+
+    /// Undoes what a step has done before its update.
+    fn abandon(&mut self, sampler: Sampler) -> TrainError {
+        self.sampler = sampler;
+        self.stopped()
     }
 
     /// How far the run has come: 0 at its first step, 1 at its last.
     fn progress(&self) -> Result<Fraction, TrainError> {
         let last = self.config.schedule.steps.saturating_sub(1).max(1);
         Ok(Fraction::new((self.step as f64 / last as f64).min(1.0))?)
+    }
+}
+
+/// What was collected, or nothing and one if the policy's predictions were not finite.
+fn unless_not_finite(sampled: Result<Collected, TrainError>) -> Result<(Collected, usize), TrainError> {
+    match sampled {
+        Err(TrainError::Rollout(error @ RolloutError::NotFinite { .. })) => {
+            tracing::warn!("{error}");
+            Ok((Collected::default(), 1))
+        }
+        sampled => Ok((sampled?, 0)),
     }
 }
 

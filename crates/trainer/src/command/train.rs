@@ -7,7 +7,10 @@ use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
 use trainer::doctor;
-use trainer::{Console, Hub, MetricsFile, Paired, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::{
+    Console, Hub, MetricsFile, Paired, Recipe, Reopened, Resumption, TrainConfig, TrainError, TrainObserver, Trainer,
+    holds_run, progress_bar,
+};
 
 use super::print;
 
@@ -32,14 +35,20 @@ pub(crate) struct Train {
     /// cpu, wgpu or cuda:0
     #[arg(long)]
     device: Option<String>,
-    /// Go on from the newest checkpoint of the run's folder
+    /// Only go on with a run; fails if the folder holds none, or none with a checkpoint [default: go on if there is one]
     #[arg(long)]
     resume: bool,
     /// Train on a device other than the CPU without examining it first, as `sightline doctor --quick` does
     #[arg(long)]
     skip_doctor: bool,
+    /// Only start a run; fails if the folder holds one
+    #[arg(long, conflicts_with = "resume")]
+    fresh: bool,
+    /// Go on although configuration, recipe or data have changed since
+    #[arg(long, conflicts_with = "fresh")]
+    accept_changes: bool,
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
-    #[arg(long, requires = "config", conflicts_with = "resume")]
+    #[arg(long, requires = "config")]
     download: bool,
 }
 
@@ -49,20 +58,25 @@ impl Train {
         if !self.skip_doctor {
             doctor::require_sound(&self.device_named(&overrides))?;
         }
+        let resumption = Resumption { accept_changes: self.accept_changes, need_checkpoint: self.resume };
         match &self.config {
             Some(path) => {
                 let mut config = TrainConfig::read(path, &overrides)?;
                 if self.download {
                     Hub::from_env()?.localize(&mut config)?;
                 }
-                let trainer =
-                    if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
-                train(trainer)
+                if self.goes_on(&config.output) {
+                    let recipe = Recipe::find(&config.recipe)?;
+                    go_on(Reopened::new(config, recipe, resumption)?)
+                } else {
+                    train(Trainer::start(config)?)
+                }
             }
             None => {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
-                if self.resume {
-                    train(Trainer::resume(&output, &overrides)?)
+                if self.goes_on(&output) {
+                    demo::check_resumed(&overrides)?;
+                    go_on(Reopened::stored(&output, &overrides, resumption)?)
                 } else {
                     demonstrate(&output, &overrides)
                 }
@@ -84,6 +98,11 @@ impl Train {
         overrides.iter().rev().find_map(of_override).unwrap_or_else(|| "cpu".to_owned())
     }
 
+    /// Whether a run is to be gone on with rather than started.
+    fn goes_on(&self, output: &Path) -> bool {
+        self.resume || (!self.fresh && holds_run(output))
+    }
+
     /// The flags as overrides, after those given as such.
     fn all_overrides(&self) -> Vec<String> {
         let quoted = |key: &str, value: &str| format!("{key}={}", toml::Value::String(value.to_owned()));
@@ -99,7 +118,19 @@ impl Train {
     }
 }
 
+/// Goes on with a run, if something is left to do.
+fn go_on(run: Reopened) -> Result<(), TrainError> {
+    match run.finished() {
+        Some(checkpoint) => {
+            print(&format!("the run is finished: {} steps are taken; more with schedule.steps=N", run.step()))?;
+            print(&format!("checkpoint: {}", checkpoint.display()))
+        }
+        None => train(run.load()?),
+    }
+}
+
 fn train(mut trainer: Trainer) -> Result<(), TrainError> {
+    trainer.stop.listen()?;
     let output = trainer.config.output.clone();
     let mut observers: Vec<Box<dyn TrainObserver>> =
         vec![Box::new(MetricsFile::open(&output)?), Box::<Console>::default()];
@@ -121,6 +152,7 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     let held_out = config.data.held_out.clone().unwrap_or_default();
     let steps = config.schedule.steps;
     let mut trainer = Trainer::start(config)?;
+    demo::prepared(output)?;
     let recipe = trainer.algorithm.recipe.to_string();
     let problems = trainer.config.data.open(&held_out)?;
     let before = trainer.validate(&problems, |_| {})?;
@@ -128,6 +160,7 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
 
     let mut observers: Vec<Box<dyn TrainObserver>> =
         vec![Box::new(MetricsFile::open(output)?), Box::<Console>::default()];
+    trainer.stop.listen()?;
     let after = match trainer.run(&mut observers)? {
         Some(after) => after,
         None => trainer.validate(&problems, |_| {})?,

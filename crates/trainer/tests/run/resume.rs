@@ -79,7 +79,7 @@ fn two_and_two_steps_are_four() {
     finish(resumed).expect("runs");
 
     assert_same(&checkpoints.join("step-4"), &straight.output.join("checkpoints/step-4"));
-    assert_eq!(names(&checkpoints), [".step-3.writing", "step-2", "step-4"], "its own leftovers are gone");
+    assert_eq!(names(&checkpoints), ["step-2", "step-4", "tracker.json"], "leftovers are gone");
     let (ours, theirs) = (metrics(&broken.output), metrics(&straight.output));
     assert_eq!(ours, theirs);
     assert_eq!(ours.iter().map(|line| line["step"].as_u64()).collect::<Vec<_>>(), [Some(1), Some(2), Some(3), Some(4)]);
@@ -97,7 +97,7 @@ fn a_lost_checkpoint_is_made_again() {
     let config = with_steps(workspace.config("run", &recipe), 3, 1);
     finish(Trainer::start(config.clone()).expect("starts")).expect("runs");
     let checkpoints = config.output.join("checkpoints");
-    assert_eq!(names(&checkpoints), ["step-2", "step-3"], "the newest two are kept");
+    assert_eq!(names(&checkpoints), ["step-2", "step-3", "tracker.json"], "the newest two are kept");
     let lost = workspace.path("lost");
     fs::rename(checkpoints.join("step-3"), &lost).expect("a writable folder");
     assert_eq!(trainer::newest(&config.output).expect("one is left"), checkpoints.join("step-2"));
@@ -147,10 +147,16 @@ fn a_folder_holds_one_run() {
     let error = Trainer::start(config.clone()).err().expect("it holds a run");
     assert!(matches!(error, TrainError::RunExists { .. }) && error.to_string().contains("--resume"), "{error}");
     assert_eq!(names(&config.output), before);
+    drop(trainer);
     // A run that is finished has nothing left to do.
     let mut again = Trainer::resume(&config.output, &[]).expect("resumes");
     assert!(again.run(&mut []).expect("no step is left").is_none());
     assert_eq!(again.step, 2);
+    drop(again);
+    // Checkpoints alone are in the way too: those of a new run would be the older ones.
+    fs::remove_file(config.output.join("config.toml")).expect("a file");
+    let error = Trainer::start(config.clone()).err().expect("it holds checkpoints");
+    assert!(matches!(error, TrainError::RunExists { .. }), "{error}");
 }
 
 /// Mistakes that show before anything is computed leave no run behind.
