@@ -40,7 +40,8 @@ impl Output {
     }
 }
 
-type Run = dyn Fn(&Device) -> Result<Vec<Output>, TrainError>;
+/// Computes something on a device.
+pub(super) type Run = dyn Fn(&Device) -> Result<Vec<Output>, TrainError>;
 
 /// Something to be computed on a device, and how far off it may be.
 pub(super) struct Check {
@@ -56,13 +57,8 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn new(
-        name: impl Into<String>,
-        extent: Extent,
-        tolerance: Tolerance,
-        run: impl Fn(&Device) -> Result<Vec<Output>, TrainError> + 'static,
-    ) -> Self {
-        Self { name: name.into(), extent, tolerance, allowed_for: None, run: Box::new(run) }
+    pub(super) fn new(name: impl Into<String>, extent: Extent, tolerance: Tolerance, run: Box<Run>) -> Self {
+        Self { name: name.into(), extent, tolerance, allowed_for: None, run }
     }
 
     /// The check as one whose failure is known and does no harm.

@@ -12,7 +12,7 @@ use dependency::{
     JensenShannon, Metric, NonNegative, ProbabilityDrop, SampledAbsolute, SampledK1, SampledK2, SampledK3, Side, View,
 };
 
-use super::check::{Check, Extent, Output};
+use super::check::{Check, Extent, Output, Run};
 use super::compare::Tolerance;
 use super::inputs::{indices, uniform};
 use crate::TrainError;
@@ -42,9 +42,7 @@ const CREDIT: Tolerance = Tolerance {
 
 /// The checks: one for each component there is.
 pub(super) fn checks() -> Vec<Check> {
-    let full = |name: String, tolerance, run: Box<dyn Fn(&Device) -> Result<Vec<Output>, TrainError>>| {
-        Check::new(name, Extent::Full, tolerance, run)
-    };
+    let full = |name: String, tolerance, run: Box<Run>| Check::new(name, Extent::Full, tolerance, run);
     let mut checks = Vec::new();
     for (name, divergence) in divergences() {
         let name = format!("divergence {name}");

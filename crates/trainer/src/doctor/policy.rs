@@ -50,9 +50,9 @@ const WEIGHTS: Tolerance = Tolerance {
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check::new("model, forward", Extent::Quick, PREDICTIONS, forward),
-        Check::new("model, backward", Extent::Quick, GRADIENTS, backward),
-        Check::new("optimizer", Extent::Quick, WEIGHTS, optimize),
+        Check::new("model, forward", Extent::Quick, PREDICTIONS, Box::new(forward)),
+        Check::new("model, backward", Extent::Quick, GRADIENTS, Box::new(backward)),
+        Check::new("optimizer", Extent::Quick, WEIGHTS, Box::new(optimize)),
     ]
 }
 
@@ -127,7 +127,7 @@ fn backward(device: &Device) -> Result<Vec<Output>, TrainError> {
         let weights = uniform(60, rows.tokens(), -1.0, 1.0);
         let weights = TensorData::new(weights, [rows.tokens()]);
         let weights = Tensor::<1>::from_data(weights, &current.log_probs.device());
-        let entropy = current.entropy.map_or_else(|| current.log_probs.zeros_like(), |entropy| entropy);
+        let entropy = current.entropy.unwrap_or_else(|| current.log_probs.zeros_like());
         let total = (current.log_probs * weights).sum() - entropy.sum() * 0.1;
         Ok(LossOutput { parts: total.clone().detach(), total })
     })?;
