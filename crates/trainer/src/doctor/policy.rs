@@ -33,13 +33,13 @@ const PREDICTIONS: Tolerance = Tolerance {
     absolute: 1e-4,
     relative: 1e-4,
     of_largest: 0.0,
-    reason: "the model's parity tests allow 1e-4 against transformers; sound devices used a third of it",
+    reason: "the model's parity tests allow 1e-4 against transformers; a software GPU used 4e-5 of it",
 };
 const GRADIENTS: Tolerance = Tolerance {
     absolute: 0.0,
     relative: 0.0,
     of_largest: 2e-4,
-    reason: "sums of many small products, as a share of the group's largest; sound devices used a tenth of it",
+    reason: "sums of many small products, as a share of the largest of the part",
 };
 const WEIGHTS: Tolerance = Tolerance {
     absolute: 1e-6,
