@@ -1,5 +1,5 @@
-//! A data file of any bytes, the first of which chooses form and layout: refused, or each of its rows is a whole problem or an error
-//! that names the row.
+//! A data file of any bytes, the first of which chooses form and layout: refused, or each of its rows is a whole
+//! problem or an error that names the row.
 
 #![no_main]
 

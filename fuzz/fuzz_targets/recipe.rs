@@ -1,4 +1,5 @@
-//! A recipe of any text, in JSON if it begins with a brace, else in TOML: refused, or one that can be written, read back, built and checked.
+//! A recipe of any text, in JSON if it begins with a brace, else in TOML: refused, or one that can be written, read
+//! back, built and checked.
 
 #![no_main]
 

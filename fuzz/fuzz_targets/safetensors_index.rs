@@ -1,4 +1,5 @@
-//! A checkpoint folder whose index and two weight files are any bytes, parted by lines of four dashes: refused, or opened.
+//! A checkpoint folder whose index and two weight files are any bytes, parted by lines of four dashes: refused, or
+//! opened.
 
 #![no_main]
 

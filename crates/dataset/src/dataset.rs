@@ -22,8 +22,8 @@ pub struct DatasetConfig {
     pub layout: Layout,
     /// Where relative paths of images start; if absent, at the folder of the data file.
     pub image_folder: Option<PathBuf>,
-    /// Whether images may lie outside of that folder. If not, a path that leads out of it, by `..`, as an absolute path or through a
-    /// link, makes a bad row.
+    /// Whether images may lie outside of that folder. If not, a path that leads out of it, by `..`, as an absolute path
+    /// or through a link, makes a bad row.
     pub images_outside_folder: bool,
     /// How large rows and images may be.
     pub limits: Limits,
@@ -31,10 +31,10 @@ pub struct DatasetConfig {
 
 /// The problems of a selection of files, numbered in the order of the files and of their rows.
 ///
-/// Opening it reads no problem: of a Parquet file the directory at its end, of JSON lines where each line begins. A problem is read
-/// when it is asked for. Of a Parquet file sixteen rows are then decoded, and kept for the neighbours; so the memory a data set takes
-/// grows neither with its files nor with their row groups, and going through it in order decodes every row once. A problem out of
-/// order costs a walk over the pages of its row group.
+/// Opening it reads no problem: of a Parquet file the directory at its end, of JSON lines where each line begins. A
+/// problem is read when it is asked for. Of a Parquet file sixteen rows are then decoded, and kept for the neighbours;
+/// so the memory a data set takes grows neither with its files nor with their row groups, and going through it in order
+/// decodes every row once. A problem out of order costs a walk over the pages of its row group.
 pub struct Dataset {
     files: Vec<DataFile>,
     /// Number of the first problem of each file, and of all problems.
@@ -57,8 +57,8 @@ impl Dataset {
     /// Opens the files of a selection.
     ///
     /// # Errors
-    /// As [`Selection::files`]; a file is neither Parquet nor JSON by its name, cannot be read, or has not the layout's columns; or
-    /// there is no problem in any of them.
+    /// As [`Selection::files`]; a file is neither Parquet nor JSON by its name, cannot be read, or has not the layout's
+    /// columns; or there is no problem in any of them.
     pub fn open(config: &DatasetConfig) -> Result<Self, DatasetError> {
         let columns = config.layout.columns();
         let paths = config.files.files()?;
@@ -108,8 +108,8 @@ impl Dataset {
     /// Reads and checks a problem by its number.
     ///
     /// # Errors
-    /// [`DatasetError::Index`] if there is no such problem, [`DatasetError::Read`] if its file cannot be read any more; any other
-    /// error is about the row alone ([`DatasetError::is_of_row`]) and names it.
+    /// [`DatasetError::Index`] if there is no such problem, [`DatasetError::Read`] if its file cannot be read any more;
+    /// any other error is about the row alone ([`DatasetError::is_of_row`]) and names it.
     pub fn problem(&self, index: usize) -> Result<Problem, DatasetError> {
         let (file, row) = self.locate(index)?;
         let (cells, place) = match &self.files[file] {
@@ -184,10 +184,11 @@ impl DataFile {
 
 /// Reads and checks all problems of a file of JSON lines with the standard columns.
 ///
-/// Each line is an object with `problem` (text), `images` (none if absent) and `answer` (text or number), and maybe `teacher` and
-/// `category` (texts; blank ones count as absent). Other keys are ignored, since published data sets carry many columns. Blank lines
-/// are skipped, and a UTF-8 byte order mark and CRLF line ends are fine. An answer given as a number becomes text in the shortest form
-/// that reads back as the same number: `5.0` stays `5.0` while `1e2` becomes `100.0`.
+/// Each line is an object with `problem` (text), `images` (none if absent) and `answer` (text or number), and maybe
+/// `teacher` and `category` (texts; blank ones count as absent). Other keys are ignored, since published data sets
+/// carry many columns. Blank lines are skipped, and a UTF-8 byte order mark and CRLF line ends are fine. An answer
+/// given as a number becomes text in the shortest form that reads back as the same number: `5.0` stays `5.0` while
+/// `1e2` becomes `100.0`.
 ///
 /// # Errors
 /// As [`Dataset::open`], and the error of its first bad line.

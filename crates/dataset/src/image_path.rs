@@ -19,8 +19,8 @@ pub(crate) struct ImageFolder<'a> {
 impl ImageFolder<'_> {
     /// The image file of a name.
     ///
-    /// It must lie in the folder once `..` and links are followed. Where the data file is a link itself, as in the Hub's cache, images
-    /// may be links to where that leads.
+    /// It must lie in the folder once `..` and links are followed. Where the data file is a link itself, as in the
+    /// Hub's cache, images may be links to where that leads.
     ///
     /// # Errors
     /// There is no such file, or it lies outside of the folder.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::DatasetError;
 use crate::problem::Place;
 
-/// The most that is read for one problem. What is larger is a bad row, found before it is in memory where its size is known before.
+/// The most that is read for one problem. What is larger is a bad row, found before it is in memory where its size is
+/// known before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -13,8 +14,8 @@ pub struct Limits {
     pub images: usize,
     /// Bytes of an image file, or of an image in a row, as it is encoded.
     pub image_bytes: u64,
-    /// Bytes of a row: of a line or list element of JSON, or of all cells that are read of a row of Parquet together. The decoder of
-    /// Parquet has had sixteen such rows in memory when they are counted.
+    /// Bytes of a row: of a line or list element of JSON, or of all cells that are read of a row of Parquet together.
+    /// The decoder of Parquet has had sixteen such rows in memory when they are counted.
     pub row_bytes: u64,
     /// Bytes of a JSON file that is one list. It is read at once; lines and Parquet are not.
     pub list_bytes: u64,

@@ -13,8 +13,8 @@ use crate::DatasetError;
 /// Instructions a template of which is known by name: its name and text.
 ///
 /// # Source
-/// `vppo`: arXiv:2510.09285, appendix, and the released `math_format_perception.jinja`, which PAPO and PGPO use too. `math`, `r1v`
-/// and `dapo`: the files of these names of EasyR1.
+/// `vppo`: arXiv:2510.09285, appendix, and the released `math_format_perception.jinja`, which PAPO and PGPO use too.
+/// `math`, `r1v` and `dapo`: the files of these names of EasyR1.
 const KNOWN: [(&str, &str); 5] = [
     ("none", "{{ content }}"),
     (
@@ -43,8 +43,8 @@ const KNOWN: [(&str, &str); 5] = [
     ),
 ];
 
-/// Stack of the thread that renders: so much, and so much for each byte of the template. The template's compiler calls itself for every
-/// operator of a chain, and an operator may be one byte.
+/// Stack of the thread that renders: so much, and so much for each byte of the template. The template's compiler calls
+/// itself for every operator of a chain, and an operator may be one byte.
 const STACK: usize = 2 << 20;
 const STACK_PER_BYTE: usize = 4 << 10;
 
@@ -53,8 +53,9 @@ const FUEL: u64 = 100_000;
 
 /// A Jinja template of the user's turn; `content` stands for the problem's text.
 ///
-/// In files it is a name (`none`, `vppo`, `math`, `r1v`, `dapo`), the path of a file, or `{"text": …}` with the template itself. A file
-/// is read when the setting is, and written back as its text, so that a run does not change with the file.
+/// In files it is a name (`none`, `vppo`, `math`, `r1v`, `dapo`), the path of a file, or `{"text": …}` with the
+/// template itself. A file is read when the setting is, and written back as its text, so that a run does not change
+/// with the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub struct Template {

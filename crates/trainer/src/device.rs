@@ -24,7 +24,8 @@ pub struct FoundDevice {
     pub description: String,
 }
 
-/// Makes the device named `cpu`, `wgpu[:index]` or `cuda[:index]`. `wgpu` without an index is the adapter that wgpu prefers.
+/// Makes the device named `cpu`, `wgpu[:index]` or `cuda[:index]`. `wgpu` without an index is the adapter that wgpu
+/// prefers.
 ///
 /// # Errors
 /// If the name is unknown, the program was built without that backend, or no such device is present.

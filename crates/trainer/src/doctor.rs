@@ -1,8 +1,8 @@
 //! Whether a device computes what it should, and what it is.
 //!
-//! Backends differ in what they make of extremes, of numbers that are none, of small logarithms, and some are wrong. So a device is
-//! examined before it is trusted: arithmetic against answers worked out in f64 on the host, everything else against the CPU, and the
-//! CPU against values recorded once.
+//! Backends differ in what they make of extremes, of numbers that are none, of small logarithms, and some are wrong. So
+//! a device is examined before it is trusted: arithmetic against answers worked out in f64 on the host, everything else
+//! against the CPU, and the CPU against values recorded once.
 
 mod arithmetic;
 mod check;
@@ -32,12 +32,14 @@ pub enum Reference {
     Recorded,
 }
 
-/// Stands between a device and the comparison: takes a check's name and what the device computed, and returns what is compared.
+/// Stands between a device and the comparison: takes a check's name and what the device computed, and returns what is
+/// compared.
 pub type Through<'a> = dyn Fn(&str, Vec<f32>) -> Vec<f32> + 'a;
 
 /// Examines a device.
 ///
-/// A panic of its backend is a failed check and no panic. `through` is the identity but in tests, which make a device wrong by it.
+/// A panic of its backend is a failed check and no panic. `through` is the identity but in tests, which make a device
+/// wrong by it.
 #[must_use]
 pub fn examine(device: &Device, extent: Extent, reference: Reference, through: &Through) -> Vec<Finding> {
     let cpu = if reference == Reference::Cpu { device::cpu() } else { None };
@@ -55,7 +57,8 @@ pub fn examine(device: &Device, extent: Extent, reference: Reference, through: &
     )
 }
 
-/// Examines the device of a name as `sightline doctor` does: the CPU against recorded values, all others against the CPU.
+/// Examines the device of a name as `sightline doctor` does: the CPU against recorded values, all others against the
+/// CPU.
 ///
 /// # Errors
 /// If there is no such device.

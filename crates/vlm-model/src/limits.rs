@@ -1,7 +1,7 @@
 //! How large the files of a checkpoint may be.
 //!
-//! A checkpoint comes from elsewhere. What is not weights is small, and a file that is not is another file or a trap: it is refused by
-//! its size before it is in memory.
+//! A checkpoint comes from elsewhere. What is not weights is small, and a file that is not is another file or a trap:
+//! it is refused by its size before it is in memory.
 
 use std::fs::File;
 use std::io::Read as _;

@@ -11,7 +11,8 @@ fn first(path: &Path, limits: Limits) -> Result<Problem, DatasetError> {
     Dataset::open(&DatasetConfig { files: path.into(), limits, ..DatasetConfig::default() })?.problem(0)
 }
 
-/// Taken at the limit, and refused one below it with an error that says both numbers and, if it is about the row, names it.
+/// Taken at the limit, and refused one below it with an error that says both numbers and, if it is about the row, names
+/// it.
 #[track_caller]
 fn boundary(path: &Path, value: u64, limits: impl Fn(u64) -> Limits) -> DatasetError {
     first(path, limits(value)).expect("at the limit");

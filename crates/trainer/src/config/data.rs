@@ -27,7 +27,8 @@ pub struct DataConfig {
     /// Where relative paths of images start; if absent, at the folder of the data file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_folder: Option<PathBuf>,
-    /// Whether images may lie outside of that folder, by an absolute path, `..` or a link. If not, such rows are passed over.
+    /// Whether images may lie outside of that folder, by an absolute path, `..` or a link. If not, such rows are passed
+    /// over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub images_outside_folder: bool,
     /// What is said around a problem.

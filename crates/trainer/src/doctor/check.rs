@@ -71,7 +71,8 @@ impl Check {
     /// # Errors
     /// Why it could not be computed; the message of a panic among that.
     pub(super) fn run(&self, device: &Device, through: &Through) -> Result<Vec<Output>, String> {
-        // What was in use when a backend panicked is dropped; what it keeps in the process may be broken, and further checks show it.
+        // What was in use when a backend panicked is dropped; what it keeps in the process may be broken, and further
+        // checks show it.
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             let outputs = (self.run)(device)?.into_iter();
             Ok(outputs.map(|output| Output { values: through(&output.name, output.values), ..output }).collect())

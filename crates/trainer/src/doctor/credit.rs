@@ -223,8 +223,8 @@ fn shaped(name: &str, shaper: Shaper, device: &Device) -> Result<Vec<Output>, Tr
 mod tests {
     use super::*;
 
-    /// Fails to compile when a component is added to its enum, to be checked here: then it belongs among `others` above, unless a
-    /// built-in recipe has it, and its kind below.
+    /// Fails to compile when a component is added to its enum, to be checked here: then it belongs among `others`
+    /// above, unless a built-in recipe has it, and its kind below.
     fn known(divergence: BuiltInDivergence, metric: &Metric, estimator: Estimator, shaper: Shaper) {
         match divergence {
             BuiltInDivergence::ForwardKl(_)

@@ -138,7 +138,8 @@ fn backward(device: &Device) -> Result<Vec<Output>, TrainError> {
     Ok(outputs)
 }
 
-/// Two steps of AdamW on gradients that are no smaller than rounding: what a gradient near 0 does to a weight is anybody's guess.
+/// Two steps of AdamW on gradients that are no smaller than rounding: what a gradient near 0 does to a weight is
+/// anybody's guess.
 fn optimize(device: &Device) -> Result<Vec<Output>, TrainError> {
     let (model, _) = model(&device.clone().autodiff())?;
     let config = UpdateConfig::default();

@@ -1,9 +1,9 @@
 //! Values that the CPU computed once.
 //!
-//! `recorded.json` holds, for every list of values whose answer the host does not know, how many they are and up to seventeen of them.
-//! The same numbers stand in `sightline doctor --device cpu --json` under `sample`. They were computed by this program, on x86-64 with
-//! AVX2, when its model and algorithms agreed with the recordings of the parity tests; so they tell whether a build or a processor
-//! computes the same, not whether the algorithms are right.
+//! `recorded.json` holds, for every list of values whose answer the host does not know, how many they are and up to
+//! seventeen of them. The same numbers stand in `sightline doctor --device cpu --json` under `sample`. They were
+//! computed by this program, on x86-64 with AVX2, when its model and algorithms agreed with the recordings of the
+//! parity tests; so they tell whether a build or a processor computes the same, not whether the algorithms are right.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -1,4 +1,5 @@
-//! Examinations of devices: the CPU is sound, and a device that is wrong in one place is found to be wrong there and nowhere else.
+//! Examinations of devices: the CPU is sound, and a device that is wrong in one place is found to be wrong there and
+//! nowhere else.
 //!
 //! A wrong device is the CPU with something between it and the comparison.
 

@@ -58,8 +58,8 @@ pub struct Decoding {
 }
 
 impl Default for Decoding {
-    /// Alpha laid on white and rotation applied as transformers 5 does, and Pillow's own limit against decompression bombs
-    /// (178 956 970 pixels); 256 MiB as encoded.
+    /// Alpha laid on white and rotation applied as transformers 5 does, and Pillow's own limit against decompression
+    /// bombs (178 956 970 pixels); 256 MiB as encoded.
     fn default() -> Self {
         Self {
             transparency: Transparency::default(),
@@ -87,8 +87,8 @@ impl Decoding {
     /// Decodes the content of an image file; its format is found by its first bytes.
     ///
     /// # Errors
-    /// An unknown format, damaged or truncated data, or more pixels or bytes than allowed. A JPEG file is damaged if its segments
-    /// are; as in Pillow, coded pixels that make no sense come out as pixels that make none.
+    /// An unknown format, damaged or truncated data, or more pixels or bytes than allowed. A JPEG file is damaged if
+    /// its segments are; as in Pillow, coded pixels that make no sense come out as pixels that make none.
     pub fn bytes(&self, bytes: &[u8]) -> Result<RgbImage, ModelError> {
         if bytes.len() as u64 > self.max_bytes {
             return Err(ModelError::ImageBytes { bytes: bytes.len() as u64, limit: self.max_bytes });

@@ -81,8 +81,8 @@ impl Default for RenderOptions {
     }
 }
 
-/// Stack of the thread that compiles a template: so much, and so much for each of its bytes. The compiler calls itself for every
-/// operator of a chain, and an operator may be one byte.
+/// Stack of the thread that compiles a template: so much, and so much for each of its bytes. The compiler calls itself
+/// for every operator of a chain, and an operator may be one byte.
 const STACK: usize = 2 << 20;
 const STACK_PER_BYTE: usize = 4 << 10;
 
