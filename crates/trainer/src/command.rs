@@ -3,6 +3,7 @@
 mod config;
 mod credit;
 mod data;
+mod doctor;
 mod dry_run;
 mod eval;
 mod generate;
@@ -55,6 +56,8 @@ enum Command {
     Recipe(recipe::RecipeCommand),
     /// Judge answers by a reward, without a model
     Reward(reward::RewardCommand),
+    /// Say what this machine has, and whether its devices compute what they should
+    Doctor(doctor::Doctor),
 }
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
@@ -75,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Data(command) => command.run(),
         Command::Recipe(command) => command.run(),
         Command::Reward(command) => command.run(),
+        Command::Doctor(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -224,7 +224,7 @@ impl TrainConfig {
     /// Names the file and line, or the override, and what is wrong; unknown keys are errors and answered with the nearest
     /// valid one.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::file("read", path))?;
+        let text = crate::limits::read_text(path)?;
         Draft::of_file(&path.display().to_string(), &text, overrides)?.understood()
     }
 

@@ -141,6 +141,24 @@ pub enum TrainError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// A device that does not compute what it should.
+    #[error(
+        "{name} fails {failed} checks of `sightline doctor`:\n{table}\nchoose another device, or train on it all the same with --skip-doctor"
+    )]
+    UnsoundDevice {
+        /// The device.
+        name: String,
+        /// Checks that failed.
+        failed: usize,
+        /// What was found.
+        table: String,
+    },
+    /// Devices of which the doctor has shown what is wrong.
+    #[error("{names} computed what it should not; see the checks marked FAILED")]
+    UnsoundDevices {
+        /// The devices.
+        names: String,
+    },
     /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -150,6 +168,16 @@ pub enum TrainError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A text file is larger than anything it could hold.
+    #[error("{} has {bytes} bytes, the limit is {limit}; is it another file?", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
     },
     /// A JSON document that cannot be understood or written.
     #[error("{place}: {source}")]

@@ -38,10 +38,12 @@ mod config;
 pub mod demo;
 mod device;
 mod disk;
+pub mod doctor;
 mod download;
 mod dry_run;
 mod error;
 mod inspect;
+mod limits;
 mod observe;
 mod recipe;
 mod record;
@@ -56,7 +58,7 @@ pub use config::{
     DataConfig, Fate, ImportedConfig, ImportedKey, Key, RecipeKey, RecordConfig, RolloutConfig, ScheduleConfig,
     TrainConfig, UpdateConfig, documentation, explanation,
 };
-pub use device::device;
+pub use device::{Backend, FoundDevice, backends, device};
 pub use download::Hub;
 pub use dry_run::{Check, CheckState, DryRun, Memory, MemoryItem};
 pub use error::TrainError;
@@ -66,6 +68,7 @@ pub use evaluate::{
 };
 pub use gradients::{ClippedGradient, Gradients};
 pub use inspect::{Inspection, Other, Steps};
+pub use limits::{MAX_TEXT_BYTES, read_text};
 pub use loss::{
     BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Counts, Gspo, ImplicitPerception, ImportanceCorrection,
     ImportanceLevel, KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss,

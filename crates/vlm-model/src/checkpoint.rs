@@ -14,6 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::config::ModelConfig;
+use crate::limits::{MAX_WEIGHTS_HEADER_BYTES, read_json};
 use crate::model::QwenVl;
 use crate::weights::{Init, WeightSource};
 use crate::{ModelError, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
@@ -63,14 +64,12 @@ impl Checkpoint {
         let index_path = folder.join(WEIGHTS_INDEX_FILE);
         let single = folder.join(WEIGHTS_FILE);
         if index_path.exists() {
-            let bytes = std::fs::read(&index_path)
-                .map_err(|source| ModelError::ReadFile { path: index_path.clone(), source })?;
-            let index: Index = serde_json::from_slice(&bytes)
-                .map_err(|source| ModelError::ParseFile { path: index_path.clone(), source })?;
-            let names: BTreeSet<&String> = index.weight_map.values().collect();
-            if let Some(name) = names.iter().find(|name| !is_plain_file_name(name)) {
-                return Err(ModelError::FileOutsideFolder { index: index_path, name: (*name).clone() });
+            let index: Index = read_json(&index_path)?;
+            if let Some((tensor, name)) = index.weight_map.iter().find(|(_, name)| !is_plain_file_name(name)) {
+                let (tensor, name) = (tensor.clone(), name.clone());
+                return Err(ModelError::FileOutsideFolder { index: index_path, tensor, name });
             }
+            let names: BTreeSet<&String> = index.weight_map.values().collect();
             let checkpoint = Self::map(names.iter().map(|name| folder.join(name)).collect())?;
             for (tensor, file) in &index.weight_map {
                 let stored = checkpoint.tensors.get(&hub_name(tensor));
@@ -90,8 +89,16 @@ impl Checkpoint {
         let mut checkpoint = Self { files: Vec::new(), tensors: BTreeMap::new() };
         for path in paths {
             let read = |source| ModelError::ReadFile { path: path.clone(), source };
+            // A pipe would be waited for.
+            if !std::fs::metadata(&path).map_err(read)?.is_file() {
+                return Err(read(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file")));
+            }
             let file = File::open(&path).map_err(read)?;
             let map = map_file(&file).map_err(read)?;
+            let bytes = map.first_chunk().map_or(0, |&bytes| u64::from_le_bytes(bytes));
+            if bytes > MAX_WEIGHTS_HEADER_BYTES {
+                return Err(ModelError::HeaderTooLarge { path, bytes, limit: MAX_WEIGHTS_HEADER_BYTES });
+            }
             let damaged = |source| ModelError::DamagedWeights { path: path.clone(), source };
             let (header, metadata) = SafeTensors::read_metadata(&map).map_err(damaged)?;
             let data = header + size_of::<u64>();
@@ -194,7 +201,9 @@ fn hub_name(name: &str) -> String {
 
 fn is_plain_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
-    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) && !name.contains('\\')
+    // The name is the same on every system: separators and drives of another one are refused too.
+    let is_one = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
+    is_one && !name.contains(['/', '\\', ':', '\0'])
 }
 
 #[expect(

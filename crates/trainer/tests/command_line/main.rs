@@ -5,6 +5,7 @@ mod config_import;
 mod credit;
 mod credit_golden;
 mod data;
+mod doctor;
 mod download;
 mod dry_run;
 mod eval;
