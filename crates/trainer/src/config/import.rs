@@ -102,7 +102,7 @@ impl ImportedConfig {
         problems: Option<usize>,
         recipe_file: &str,
     ) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::file("read", path))?;
+        let text = crate::limits::read_text(path)?;
         Self::convert(Source::parse(&path.display().to_string(), &text, overrides)?, problems, recipe_file)
     }
 
