@@ -3,6 +3,7 @@
 pub(crate) mod judging;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 use dataset::Sampler;
@@ -51,7 +52,7 @@ pub struct Source<'a> {
 }
 
 /// The groups of one step, and what was tried to get them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Collected {
     /// Groups that pass the accuracy band, at most as many as a step asks for.
     pub groups: Vec<Group>,
@@ -61,8 +62,21 @@ pub struct Collected {
     pub skipped_problems: usize,
     /// Groups dropped because too few of their responses could be judged for a comparison.
     pub ungraded_groups: usize,
+    /// Sampled groups whose rewards are all equal; they carry no signal.
+    pub flat_groups: usize,
+    /// Tokens of all sampled responses, those that could not be judged included.
+    pub sampled_tokens: usize,
     /// Sums over all sampled responses: reward, accuracy, parts, and how many there are.
     pub sampled: RewardSums,
+    /// Wall time of judging.
+    pub judging: Duration,
+}
+
+/// Responses to some tasks, not yet judged.
+struct Responses {
+    tasks: Vec<Task>,
+    features: Vec<Option<Tensor<2>>>,
+    completions: Vec<Vec<Completion>>,
 }
 
 /// Sums, so that means can be taken over any number of them.
@@ -102,18 +116,22 @@ impl Source<'_> {
     ) -> Result<Collected, TrainError> {
         let wanted = self.config.rollout.prompts_per_step;
         let rounds = if band.is_some() { self.config.rollout.max_rounds } else { 1 };
-        let sampled = RewardSums::default();
-        let mut collected =
-            Collected { groups: Vec::new(), sampled_groups: 0, skipped_problems: 0, ungraded_groups: 0, sampled };
+        let mut collected = Collected::default();
         for round in 0..rounds as u64 {
             let drawn = problems.draw(sampler, wanted, self)?;
             collected.skipped_problems += drawn.skipped;
             let seed = derive(self.config.seed, Purpose::Rollout, &[step, round]);
             let seeds: Vec<u64> =
                 (0..drawn.tasks.len() as u64).map(|index| derive(seed, Purpose::Rollout, &[index])).collect();
-            let mut answered = self.answer(drawn.tasks, self.config.rollout.responses, &seeds)?;
+            let responses = self.sample(drawn.tasks, self.config.rollout.responses, &seeds)?;
+            collected.sampled_tokens +=
+                responses.completions.iter().flatten().map(|one| one.tokens.len()).sum::<usize>();
+            let clock = Instant::now();
+            let mut answered: Vec<Group> = self.judged(responses)?.into_iter().map(Answered::graded).collect();
+            collected.judging += clock.elapsed();
             for group in &answered {
                 collected.sampled.add(group);
+                collected.flat_groups += usize::from(group.is_flat());
             }
             let sampled = answered.len();
             // One response alone can be compared with nothing, unless that is what the run asks for.
@@ -146,6 +164,10 @@ impl Source<'_> {
         responses: usize,
         seeds: &[u64],
     ) -> Result<Vec<Answered>, TrainError> {
+        self.judged(self.sample(tasks, responses, seeds)?)
+    }
+
+    fn sample(&self, tasks: Vec<Task>, responses: usize, seeds: &[u64]) -> Result<Responses, TrainError> {
         let policy = self.policy;
         let features = features_of(policy, &tasks);
         let prompts: Vec<RolloutPrompt> = tasks
@@ -162,6 +184,11 @@ impl Source<'_> {
         let rollout = &self.config.rollout;
         let engine = NativeEngine::new(policy, rollout.sampling.clone(), &[tokens.eos, tokens.bos], rollout.max_rows)?;
         let completions = engine.generate(&prompts, responses)?;
+        Ok(Responses { tasks, features, completions })
+    }
+
+    fn judged(&self, responses: Responses) -> Result<Vec<Answered>, TrainError> {
+        let Responses { tasks, features, completions } = responses;
         let judged = self.judge(&tasks, &completions)?;
         let groups = tasks.into_iter().zip(features).zip(completions.into_iter().zip(judged));
         Ok(groups
@@ -170,6 +197,15 @@ impl Source<'_> {
                 Answered { task, features, responses }
             })
             .collect())
+    }
+}
+
+impl Group {
+    /// Whether all its rewards are equal, so that it carries no signal. A group without a response is not.
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        let mut rewards = self.verdicts.iter().map(|verdict| verdict.overall);
+        rewards.next().is_some_and(|first| rewards.all(|reward| reward == first))
     }
 }
 

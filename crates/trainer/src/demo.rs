@@ -16,6 +16,7 @@ use vlm_model::{ExportOptions, ModelConfig, QwenVl, SeededInit, SpecialTokens, T
 use crate::collect::Source;
 use crate::config::{TrainConfig, override_all};
 use crate::recipe::Recipe;
+use crate::run::{RunFolder, holds_run};
 use crate::step::trainable;
 use crate::warm_up::{WarmUp, WarmUpProgress};
 use crate::{TrainError, device};
@@ -37,7 +38,7 @@ const PROCESSOR_FILES: [(&str, &[u8]); 6] = [
 /// Folder of the small checkpoint after its warm-up.
 const WARM_MODEL: &str = "warm-model";
 
-/// Marks a folder whose preparation was begun and not finished: what else is in it is ours and may be made anew.
+/// Marks a folder whose preparation was begun and whose run has not started: what else is in it is ours and may be made anew.
 const UNFINISHED: &str = ".preparing";
 
 /// Rows of the small embedding: the tokenizer's 437 tokens, rounded up.
@@ -100,7 +101,7 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
     let (of_demo, of_run): (Vec<String>, Vec<String>) = overrides.iter().cloned().partition(|text| is_of_demo(text));
     let settings = settings(&of_demo)?;
     let unfinished = output.join(UNFINISHED);
-    if output.exists() && !unfinished.exists() && !is_empty(output)? {
+    if holds_run(output) || (output.exists() && !unfinished.exists() && !is_empty(output)?) {
         return Err(TrainError::RunExists { folder: output.to_owned() });
     }
     let mut config = train_config(output, settings.seed, settings.train.clone())?.with_overrides(&of_run)?;
@@ -111,7 +112,7 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
         ModelConfig::from_folder(&config.model)?;
     }
 
-    fs::create_dir_all(output).map_err(TrainError::file("create", output))?;
+    let _folder = RunFolder::lock(output)?;
     fs::write(&unfinished, "").map_err(TrainError::file("write", &unfinished))?;
     let problems = fresh(output, "problems")?;
     let shapes = shapes::ShapesConfig { seed: config.seed, ..settings.shapes.clone() };
@@ -123,12 +124,35 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
     if !given {
         build_and_warm(&settings, &config, &files.train, &fresh(output, WARM_MODEL)?, show)?;
     }
-    fs::remove_file(&unfinished).map_err(TrainError::file("remove", &unfinished))?;
     Ok(config)
 }
 
+/// Says that the run which was prepared has started, so that nothing of it may be made anew.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn prepared(output: &Path) -> Result<(), TrainError> {
+    let unfinished = output.join(UNFINISHED);
+    fs::remove_file(&unfinished).map_err(TrainError::file("remove", &unfinished))
+}
+
+/// Refuses overrides that a demonstration has behind it when it goes on.
+///
+/// # Errors
+/// Names the first one.
+pub fn check_resumed(overrides: &[String]) -> Result<(), TrainError> {
+    let late = |text: &&String| is_of_demo(text);
+    overrides.iter().find(late).map_or(Ok(()), |text| {
+        Err(TrainError::Usage(format!(
+            "the demonstration is prepared, and `{text}` comes too late; leave it out, or choose another --output"
+        )))
+    })
+}
+
 fn is_empty(folder: &Path) -> Result<bool, TrainError> {
-    Ok(fs::read_dir(folder).map_err(TrainError::file("list", folder))?.next().is_none())
+    let mut entries = fs::read_dir(folder).map_err(TrainError::file("list", folder))?;
+    // A lock alone is left where a run could not start.
+    Ok(entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "run.lock")))
 }
 
 /// A folder of the demonstration's own, without what an interrupted preparation left in it.

@@ -26,6 +26,9 @@ pub enum TrainError {
     /// The reward.
     #[error(transparent)]
     Reward(#[from] reward::RewardError),
+    /// Records of a run, or a page of them.
+    #[error(transparent)]
+    Inspector(#[from] inspector::InspectorError),
     /// A problem that cannot be made into a prompt.
     #[error("{place}: {source}")]
     Problem {
@@ -76,6 +79,20 @@ pub enum TrainError {
         /// All problems.
         problems: usize,
     },
+    /// A folder that holds no run.
+    #[error("{} holds no run: there is no config.toml in it", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A checkpoint that a run has not kept and that is no folder.
+    #[error("there is no checkpoint `{name}`; the run has {known}, or give the path of a checkpoint folder")]
+    UnknownCheckpoint {
+        /// What was asked for.
+        name: String,
+        /// What the run has.
+        known: String,
+    },
     /// Problems other than those a run began with.
     #[error("the checkpoint was trained on {recorded} problems, now there are {found}; bring the data back to go on")]
     DataChanged {
@@ -85,7 +102,7 @@ pub enum TrainError {
         found: usize,
     },
     /// A configuration file or override that cannot be understood.
-    #[error("configuration {place}: {reason}")]
+    #[error("configuration: {place}: {reason}")]
     Config {
         /// File, key or `command line`.
         place: String,
@@ -124,6 +141,24 @@ pub enum TrainError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// A device that does not compute what it should.
+    #[error(
+        "{name} fails {failed} checks of `sightline doctor`:\n{table}\nchoose another device, or train on it all the same with --skip-doctor"
+    )]
+    UnsoundDevice {
+        /// The device.
+        name: String,
+        /// Checks that failed.
+        failed: usize,
+        /// What was found.
+        table: String,
+    },
+    /// Devices of which the doctor has shown what is wrong.
+    #[error("{names} computed what it should not; see the checks marked FAILED")]
+    UnsoundDevices {
+        /// The devices.
+        names: String,
+    },
     /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -133,6 +168,16 @@ pub enum TrainError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A text file is larger than anything it could hold.
+    #[error("{} has {bytes} bytes, the limit is {limit}; is it another file?", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
     },
     /// A JSON document that cannot be understood or written.
     #[error("{place}: {source}")]
@@ -149,6 +194,88 @@ pub enum TrainError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// A checkpoint that is not as it was written.
+    #[error("{} is damaged: {reason}", checkpoint.display())]
+    Damaged {
+        /// Its folder.
+        checkpoint: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A checkpoint that could not be written.
+    #[error(
+        "step {step} could not be saved: {source}; {kept}; make room or make the folder writable, and give the same command"
+    )]
+    NotSaved {
+        /// Its step.
+        step: usize,
+        /// Why not.
+        source: Box<Self>,
+        /// What is left.
+        kept: String,
+    },
+    /// A policy with weights that are no numbers, which no step can mend.
+    #[error(
+        "step {step} has left weights that are not finite, which are not saved; {kept}; a lower update.learning_rate may help, with --accept-changes"
+    )]
+    SpoiltPolicy {
+        /// The step.
+        step: usize,
+        /// What is left.
+        kept: String,
+    },
+    /// Checkpoints of which none is whole.
+    #[error("every checkpoint in {} is damaged; bring one back, or begin again in another folder:\n  {reasons}", folder.display())]
+    AllDamaged {
+        /// Where they are.
+        folder: PathBuf,
+        /// What is wrong with each, a line each.
+        reasons: String,
+    },
+    /// A run that learns nothing any more.
+    #[error(
+        "step {step}: nothing was learned from {steps} steps on end, since log-probabilities or gradients were not finite; {kept}; a lower update.learning_rate may help, with --accept-changes"
+    )]
+    NotFinite {
+        /// The last step.
+        step: usize,
+        /// How many on end.
+        steps: usize,
+        /// What is left.
+        kept: String,
+    },
+    /// A run that was asked to stop and did.
+    #[error("stopped after step {step}; the same command goes on from there")]
+    Stopped {
+        /// Steps that are taken.
+        step: usize,
+        /// The exit status its process is to have.
+        status: u8,
+    },
+    /// Signals that cannot be listened to.
+    #[error("cannot listen to signals: {source}")]
+    Signals {
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A run's folder that another process writes to.
+    #[error("another process{process} trains in {}; wait until it ends, or choose another output folder", folder.display())]
+    RunLocked {
+        /// The folder.
+        folder: PathBuf,
+        /// The process's id in parentheses, if it is known.
+        process: String,
+    },
+    /// A run that is to go on in another way.
+    #[error(
+        "{} holds a run that was trained otherwise; take the changes over with --accept-changes, or choose another output folder:\n  {differences}", folder.display()
+    )]
+    RunChanged {
+        /// The folder.
+        folder: PathBuf,
+        /// What differs, a line for each place.
+        differences: String,
     },
     /// There is nothing to resume from.
     #[error("no complete checkpoint in {}; start without --resume", folder.display())]

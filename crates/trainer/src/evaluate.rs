@@ -25,6 +25,7 @@ use crate::seeds::{Purpose, derive};
 pub use comparison::{Comparison, Paired};
 pub use exam::Exam;
 pub use figures::{Evaluation, Lengths, Score};
+pub(crate) use fingerprint::{file_digest, hexadecimal};
 pub use journal::Journal;
 pub use preset::{Harness, Preset, presets};
 pub use protocol::{ProblemSet, Protocol};
@@ -45,7 +46,21 @@ pub fn evaluate(
     samples: usize,
     done: impl FnMut(&Tally),
 ) -> Result<Evaluation, TrainError> {
-    let tally = go_on(source, problems, problems.len(), Tally::new(samples), |_| Ok(()), done)?;
+    evaluate_while(source, problems, samples, || Ok(()), done)
+}
+
+/// As [`evaluate`], if `go` lets it, which is asked after every block.
+///
+/// # Errors
+/// As for [`evaluate`], and what `go` says.
+pub(crate) fn evaluate_while(
+    source: &Source,
+    problems: &Problems,
+    samples: usize,
+    go: impl Fn() -> Result<(), TrainError>,
+    done: impl FnMut(&Tally),
+) -> Result<Evaluation, TrainError> {
+    let tally = go_on(source, problems, problems.len(), Tally::new(samples), |_| go(), done)?;
     Ok(tally.evaluation())
 }
 

@@ -14,6 +14,7 @@
 //! ```
 
 mod step;
+mod step_values;
 
 mod collect;
 mod evaluate;
@@ -36,32 +37,47 @@ mod checkpoint;
 mod config;
 pub mod demo;
 mod device;
+mod disk;
+pub mod doctor;
 mod download;
+mod dry_run;
 mod error;
+mod inspect;
+mod limits;
 mod observe;
 mod recipe;
+mod record;
 mod report;
 mod run;
 mod seeds;
+mod stop;
 
-pub use checkpoint::{RunState, newest, restore, save};
+pub use checkpoint::{RunState, Validation, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
-pub use config::{DataConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
-pub use device::device;
+pub use config::{
+    DataConfig, Fate, ImportedConfig, ImportedKey, Key, RecipeKey, RecordConfig, RolloutConfig, ScheduleConfig,
+    TrainConfig, UpdateConfig, documentation, explanation,
+};
+pub use device::{Backend, FoundDevice, backends, device};
 pub use download::Hub;
+pub use dry_run::{Check, CheckState, DryRun, Memory, MemoryItem};
 pub use error::TrainError;
 pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
 pub use gradients::{ClippedGradient, Gradients};
+pub use inspect::{Inspection, Other, Steps};
+pub use limits::{MAX_TEXT_BYTES, read_text};
 pub use loss::{
-    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Gspo, ImplicitPerception, ImportanceCorrection, ImportanceLevel,
-    KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss, Reduction,
-    ReferenceKl, TokenLoss, TruncatedImportance, Weights,
+    BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Counts, Gspo, ImplicitPerception, ImportanceCorrection,
+    ImportanceLevel, KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss,
+    Reduction, ReferenceKl, TokenLoss, TruncatedImportance, Weights,
 };
 pub use micro_batch::{GroupLengths, Piece, micro_batches};
-pub use observe::{Console, MetricsFile, TrainObserver, progress_bar};
+pub use observe::{
+    Console, LogLines, MetricsFile, Phase, RolloutFiles, TensorBoard, TrainObserver, Tui, has_color, progress_bar,
+};
 pub use prepare::{Task, bare, decode, prepare};
 pub use problems::{Drawn, Problems};
 pub use ragged::Ragged;
@@ -69,11 +85,13 @@ pub use recipe::{
     AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,
     pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
 };
-pub use report::{StepReport, Timings};
+pub use report::{Cost, DependencyFigures, FactorFigures, StepReport};
+pub use run::{Reopened, Resumption, holds_run};
 pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
+pub use stop::Stop;
 pub use update::{Lesson, UpdateReport, Updater};
-pub use view::{Draw, PromptView, Side, perturbed_patches};
+pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
 pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

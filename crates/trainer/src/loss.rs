@@ -38,7 +38,7 @@ pub use input::LossInput;
 pub use objective::{LossOutput, Objective};
 pub use perception::ImplicitPerception;
 pub use policy_gradient::PolicyGradient;
-pub use reduction::{Reduction, Weights};
+pub use reduction::{Counts, Reduction, Weights};
 pub use reference_kl::{KlEstimator, ReferenceKl};
 
 /// The policy-gradient term of an objective.

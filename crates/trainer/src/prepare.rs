@@ -1,6 +1,6 @@
 //! Problems made into prompts.
 
-use dataset::{ImageSource, Problem};
+use dataset::{ImageSource, Place, Problem};
 use image::RgbImage;
 use reward::{Truth, boxed_content};
 use vlm_model::image_input::{Decoding, ImagePatches, PatchGrid};
@@ -24,6 +24,10 @@ pub struct Task {
     pub truth: Truth,
     /// The problem's text.
     pub problem: String,
+    /// Where it stands; `None` if it was made up.
+    pub place: Option<Place>,
+    /// Its number in its data set, from 0; `None` outside of one.
+    pub index: Option<usize>,
 }
 
 /// Reads a problem's images and lays out its prompt through the data's template and the checkpoint's own processor and chat template.
@@ -59,6 +63,8 @@ pub fn prepare(
         patches: prompt.images,
         truth: Truth { answer: bare(&problem.answer).to_owned() },
         problem: problem.problem.clone(),
+        place: Some(place()),
+        index: None,
     })
 }
 

@@ -76,7 +76,7 @@ impl Problems {
         let problem = self.dataset.problem(index).map_err(TrainError::from);
         let task = |problem| {
             let task = prepare(&problem, source.processor, &source.policy.config, &source.config.data)?;
-            Ok((problem, task))
+            Ok((problem, Task { index: Some(index), ..task }))
         };
         match problem.and_then(task) {
             Ok(asked) => Ok(Ok(asked)),

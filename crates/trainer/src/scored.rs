@@ -36,6 +36,16 @@ impl Scored {
         lengths_of(&self.groups)
     }
 
+    /// How many of the log-probabilities are not finite: the policy's, those of its contrasts and the reference policy's.
+    ///
+    /// A dependency that is not finite does not count; each shaper says what it makes of one.
+    #[must_use]
+    pub fn not_finite(&self) -> usize {
+        let contrasts = self.contrasts.iter().map(|contrast| &contrast.log_probs);
+        let all = [&self.clean.log_probs].into_iter().chain(&self.reference).chain(contrasts);
+        all.map(|values| values.to_data().iter::<f64>().filter(|value| !value.is_finite()).count()).sum()
+    }
+
     /// What credit assignment reads. `reward_kl` takes its share of the sampling policy's divergence from the reference off
     /// the reward of each token.
     ///
@@ -124,11 +134,8 @@ impl Scored {
         max_new_tokens: usize,
     ) -> Result<LossInput, TrainError> {
         let (rows, device) = (&self.rows, self.clean.log_probs.device());
-        let filtered =
-            |completion: &Completion| algorithm.recipe.overlong_filter && is_overlong(completion, max_new_tokens);
-        let left_out: Vec<bool> = self.groups.iter().flat_map(|group| group.completions.iter().map(filtered)).collect();
-        let counted: Vec<usize> =
-            rows.lengths().iter().zip(&left_out).map(|(&n, &left_out)| if left_out { 0 } else { n }).collect();
+        let left_out: Vec<bool> = self.left_out(algorithm, max_new_tokens).collect();
+        let counted = self.counted(algorithm, max_new_tokens);
         let left_out = Tensor::<2, Bool>::from_data(TensorData::new(left_out, [rows.rows(), 1]), &device);
         let objective = &algorithm.objective;
         let sampling = objective.importance.is_some().then(|| self.sampling_log_probs()).transpose()?;
@@ -148,6 +155,19 @@ impl Scored {
             visual: self.visual().unsqueeze_dim(1),
             weights: objective.reduction.weights(&counted, &credit.gate, max_new_tokens),
         })
+    }
+
+    /// Whether each response is left out of the loss.
+    fn left_out(&self, algorithm: &Algorithm, max_new_tokens: usize) -> impl Iterator<Item = bool> {
+        let filter = algorithm.recipe.overlong_filter;
+        let completions = self.groups.iter().flat_map(|group| &group.completions);
+        completions.map(move |completion| filter && is_overlong(completion, max_new_tokens))
+    }
+
+    /// Each response's tokens that count in the loss: all or none.
+    pub(crate) fn counted(&self, algorithm: &Algorithm, max_new_tokens: usize) -> Vec<usize> {
+        let left_out = self.left_out(algorithm, max_new_tokens);
+        self.rows.lengths().iter().zip(left_out).map(|(&n, left_out)| if left_out { 0 } else { n }).collect()
     }
 
     /// The engine's log-probabilities of all tokens, `[tokens]`.

@@ -8,17 +8,23 @@ use burn::optim::AdamWConfig;
 use burn::tensor::Device;
 use dataset::Sampler;
 use reward::Reward;
+use rollout::RolloutError;
 use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
 
 use crate::TrainError;
-use crate::collect::Source;
+use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
-use crate::report::{StepReport, Timings};
+use crate::record::Recorder;
+use crate::report::{StepFacts, StepReport, Timings};
+use crate::run::Standing;
 use crate::score::Scorer;
+use crate::scored::Scored;
 use crate::seeds::{Purpose, derive};
+use crate::step_values::StepValues;
+use crate::stop::Stop;
 use crate::update::{Lesson, Updater};
 use crate::vocabulary::Vocabulary;
 
@@ -46,24 +52,40 @@ pub struct Trainer {
     pub sampler: Sampler,
     /// Steps taken.
     pub step: usize,
+    /// Asks the run to stop.
+    pub stop: Stop,
+    /// What else a checkpoint holds.
+    pub(crate) standing: Standing,
 }
 
 impl Trainer {
     /// One training step. Everything the run does to the policy is visible here.
     ///
+    /// Log-probabilities that are not finite, at sampling or recomputed, are counted in the report, and nothing is learned from
+    /// the step.
+    ///
     /// # Errors
-    /// If a problem cannot be prepared, nothing can be sampled, or the recipe's components do not fit together.
+    /// If a problem cannot be prepared, nothing can be sampled, or the recipe's components do not fit together;
+    /// [`TrainError::Stopped`] if the run was asked to stop before the update, and then it is as if the step had not been.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let mut timings = Timings::default();
         let clock = Instant::now();
         let policy = self.policy.valid();
         let step = self.step as u64;
+        let device = policy.device();
+        let before = self.sampler.clone();
 
         let source =
             Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
-        let mut collected = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step)?;
-        timings.rollout = clock.elapsed();
+        let sampled = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step);
+        let (mut collected, unsampled) = unless_not_finite(sampled)?;
+        timings.reward = collected.judging;
+        timings.rollout = clock.elapsed().saturating_sub(collected.judging);
+        if self.stop.is_asked() {
+            return Err(self.abandon(before));
+        }
 
+        let phase = Instant::now();
         let scorer = Scorer {
             policy: &policy,
             reference: self.reference.as_ref().filter(|_| self.algorithm.scores_reference()),
@@ -74,37 +96,106 @@ impl Trainer {
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
         let scored = scorer.score(std::mem::take(&mut collected.groups))?;
-        timings.score = clock.elapsed() - timings.rollout;
-
-        let mut report = StepReport::new(self.step + 1, &collected, &scored);
-        let learning_rate = learning_rate(&self.config.update, self.step);
-        if !scored.groups.is_empty() {
-            for batch in scored.optimizer_batches(self.config.update.updates_per_step) {
-                let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
-                let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
-                let lesson = Lesson {
-                    batch: &batch,
-                    credit: &credit,
-                    algorithm: &self.algorithm,
-                    vocabulary: &self.vocabulary,
-                    reference: self.reference.as_ref(),
-                    max_new_tokens: self.config.rollout.sampling.max_new_tokens,
-                };
-                let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
-                self.policy = policy;
-                report.add_update(&credit, &batch, update);
-            }
+        let not_finite = unsampled + scored.not_finite();
+        let recorded = self.config.record.is_due(self.step + 1);
+        let mut values = StepValues::of(&scored, recorded);
+        timings.score = phase.elapsed();
+        if self.stop.is_asked() {
+            return Err(self.abandon(before));
         }
+
+        let learning_rate = learning_rate(&self.config.update, self.step);
+        let batches = scored.optimizer_batches(self.config.update.updates_per_step);
+        self.warn_if_nothing_is_learned(not_finite, &collected, &batches);
+        let learned = if not_finite == 0 { batches.as_slice() } else { &[] };
+        let mut updates = Vec::with_capacity(learned.len());
+        for batch in learned {
+            let phase = Instant::now();
+            let evidence = batch.evidence(self.algorithm.recipe.reward_kl)?.with_progress(self.progress()?);
+            let credit = advantage::assign(&*self.algorithm.estimator, &self.algorithm.shapers, &evidence)?;
+            values.add(batch, &evidence, &credit, &self.algorithm.recipe)?;
+            timings.credit += phase.elapsed();
+
+            let phase = Instant::now();
+            let lesson = Lesson {
+                batch,
+                credit: &credit,
+                algorithm: &self.algorithm,
+                vocabulary: &self.vocabulary,
+                reference: self.reference.as_ref(),
+                max_new_tokens: self.config.rollout.sampling.max_new_tokens,
+            };
+            let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
+            self.policy = policy;
+            updates.push(update);
+            timings.update += phase.elapsed();
+        }
+        values.fill_up();
         self.step += 1;
+
+        let recorder = Recorder {
+            step: self.step,
+            token_groups: self.config.record.token_groups,
+            contrasts: self.algorithm.metric.as_ref().map_or(&[], |metric| metric.contrasts()),
+            tokenizer: &self.processor.tokenizer,
+        };
+        let rollouts = recorded.then(|| recorder.records(&batches, &values)).transpose()?;
         timings.step = clock.elapsed();
-        report.finish(learning_rate, timings);
+        let facts = StepFacts {
+            step: self.step,
+            collected: &collected,
+            batches: &batches,
+            values: &values,
+            updates: &updates,
+            learning_rate,
+            max_prompt_tokens: self.config.data.max_prompt_tokens,
+            timings,
+            device: &device,
+        };
+        let mut report = StepReport { not_finite, rollouts, ..facts.report() };
+        if not_finite > 0 {
+            report.skipped_updates = self.config.update.updates_per_step;
+        }
+        self.standing.count(&report);
         Ok(report)
     }
 
-    /// How far the run has come: 0 at its first step, 1 at its last.
+    fn warn_if_nothing_is_learned(&self, not_finite: usize, collected: &Collected, batches: &[Scored]) {
+        let (step, sampled) = (self.step + 1, collected.sampled_groups);
+        if not_finite > 0 {
+            tracing::warn!(
+                "step {step}: nothing is learned from it, since log-probabilities are not finite: {not_finite}"
+            );
+        } else if batches.is_empty() {
+            tracing::warn!("step {step}: none of {sampled} groups could be used, and nothing is learned from it");
+        }
+    }
+
+    /// Undoes what a step has done before its update.
+    fn abandon(&mut self, sampler: Sampler) -> TrainError {
+        self.sampler = sampler;
+        self.stopped()
+    }
+
     fn progress(&self) -> Result<Fraction, TrainError> {
-        let last = self.config.schedule.steps.saturating_sub(1).max(1);
-        Ok(Fraction::new((self.step as f64 / last as f64).min(1.0))?)
+        progress(self.step, self.config.schedule.steps)
+    }
+}
+
+/// How far a run of `steps` steps has come when it has taken `step` of them: 0 at its first, 1 at its last.
+pub(crate) fn progress(step: usize, steps: usize) -> Result<Fraction, TrainError> {
+    let last = steps.saturating_sub(1).max(1);
+    Ok(Fraction::new((step as f64 / last as f64).min(1.0))?)
+}
+
+/// What was collected, or nothing and one if the policy's predictions were not finite.
+fn unless_not_finite(sampled: Result<Collected, TrainError>) -> Result<(Collected, usize), TrainError> {
+    match sampled {
+        Err(TrainError::Rollout(error @ RolloutError::NotFinite { .. })) => {
+            tracing::warn!("{error}");
+            Ok((Collected::default(), 1))
+        }
+        sampled => Ok((sampled?, 0)),
     }
 }
 

@@ -9,7 +9,7 @@ use vlm_model::{QwenVl, TokenBatch};
 use crate::TrainError;
 use crate::collect::Group;
 use crate::gradients::Gradients;
-use crate::loss::{LossInput, LossOutput};
+use crate::loss::{Counts, LossInput, LossOutput};
 use crate::micro_batch::{Piece, micro_batches};
 use crate::ragged::Ragged;
 use crate::recipe::Algorithm;
@@ -58,6 +58,8 @@ pub struct UpdateReport {
     pub drift: f64,
     /// Mean importance weight of a token, 1 without a correction.
     pub importance: f64,
+    /// Mean of the squares of those weights.
+    pub squared_importance: f64,
     /// Tokens of equal weight that would vary as much, as a share of all: mean of the weights, squared, over the mean of their
     /// squares.
     pub effective_share: f64,
@@ -67,6 +69,8 @@ pub struct UpdateReport {
     pub gradient_norm: f64,
     /// Whether the gradient was not finite and the step was left out.
     pub skipped: bool,
+    /// What the averages are over, so that those of several steps can be put together.
+    pub counts: Counts,
 }
 
 /// How the policy is changed.
@@ -133,7 +137,8 @@ impl Updater {
             parts.iter_mut().zip(share).for_each(|(sum, part)| *sum += part);
             row += rows;
         }
-        Ok((gradients, UpdateReport::from(parts)))
+        let counts = objective.reduction.counts(&batch.counted(algorithm, lesson.max_new_tokens), &whole.weights);
+        Ok((gradients, UpdateReport { counts, ..UpdateReport::from(parts) }))
     }
 }
 
@@ -154,10 +159,12 @@ impl From<[f64; 12]> for UpdateReport {
             clipped_low,
             drift,
             importance,
+            squared_importance,
             effective_share,
             limited,
             gradient_norm: 0.0,
             skipped: false,
+            counts: Counts::default(),
         }
     }
 }

@@ -90,6 +90,33 @@ fn every_recorded_text_has_its_ids_and_comes_back() {
     }
 }
 
+/// What tokens add, one by one, is the text of all; a character stands at the last of the tokens that share its bytes.
+#[test]
+fn texts_of_tokens_make_up_the_text() {
+    let tokenizer = Tokenizer::from_file(&folder().join("tokenizer.json")).expect("tokenizer");
+    for text in ["", "x", "求 <|im_end|> 🦊!", "𝔸𝔹é\u{FFFD}z", "Find x in the figure. 求角度。<|im_start|>"]
+    {
+        let ids = tokenizer.encode(text).expect("can be encoded");
+        let texts = tokenizer.decode_each(&ids).expect("can be decoded");
+        assert_eq!((texts.len(), texts.concat().as_str()), (ids.len(), text));
+    }
+    let ids = tokenizer.encode("🦊").expect("can be encoded");
+    assert!(ids.len() > 1, "its bytes are tokens: {ids:?}");
+    let mut expected = vec![""; ids.len() - 1];
+    expected.push("🦊");
+    assert_eq!(tokenizer.decode_each(&ids).expect("can be decoded"), expected);
+    let name = tokenizer.id_of("<|im_end|>").expect("a special token");
+    // A character that was cut stands where its bytes end, and spoils nothing behind it.
+    let half = &ids[..ids.len() - 1];
+    let x = tokenizer.encode("x").expect("can be encoded");
+    for (rest, last) in [(vec![name], "\u{FFFD}<|im_end|>"), (Vec::new(), "\u{FFFD}"), (x, "\u{FFFD}x")] {
+        let ids = [half, &rest].concat();
+        let texts = tokenizer.decode_each(&ids).expect("can be decoded");
+        assert_eq!(texts.concat(), tokenizer.decode(&ids, false).expect("can be decoded"));
+        assert_eq!(texts.last().map(String::as_str), Some(last), "{texts:?}");
+    }
+}
+
 #[test]
 fn special_tokens_have_ids_and_names() {
     let tokenizer = Tokenizer::from_file(&folder().join("tokenizer.json")).expect("tokenizer");

@@ -6,9 +6,14 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
-use trainer::{Console, Hub, MetricsFile, Paired, TrainConfig, TrainError, TrainObserver, Trainer, progress_bar};
+use trainer::doctor;
+use trainer::{
+    Console, Hub, MetricsFile, Paired, Recipe, Reopened, Resumption, RolloutFiles, TensorBoard, TrainConfig,
+    TrainError, TrainObserver, Trainer, Tui, holds_run, progress_bar,
+};
 
-use super::print;
+use super::dry_run::dry_run;
+use super::{log, print};
 
 /// Arguments of `train`.
 #[derive(Args)]
@@ -31,36 +36,84 @@ pub(crate) struct Train {
     /// cpu, wgpu or cuda:0
     #[arg(long)]
     device: Option<String>,
-    /// Go on from the newest checkpoint of the run's folder
+    /// Only go on with a run; fails if the folder holds none, or none with a checkpoint [default: go on if there is one]
     #[arg(long)]
     resume: bool,
+    /// Train on a device other than the CPU without examining it first, as `sightline doctor --quick` does
+    #[arg(long)]
+    skip_doctor: bool,
+    /// Only start a run; fails if the folder holds one
+    #[arg(long, conflicts_with = "resume")]
+    fresh: bool,
+    /// Go on although configuration, recipe or data have changed since
+    #[arg(long, conflicts_with = "fresh")]
+    accept_changes: bool,
+    /// Check configuration, recipe, data, model, disk and memory, and train nothing
+    #[arg(long, requires = "config")]
+    dry_run: bool,
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
-    #[arg(long, requires = "config", conflicts_with = "resume")]
+    #[arg(long, requires = "config")]
     download: bool,
+    /// Show the run as a dashboard; needs a terminal
+    #[arg(long)]
+    tui: bool,
 }
 
 impl Train {
     pub(crate) fn run(self) -> Result<(), TrainError> {
+        if self.tui {
+            Tui::check()?;
+        }
         let overrides = self.all_overrides();
+        if !self.skip_doctor {
+            doctor::require_sound(&self.device_named(&overrides))?;
+        }
+        let resumption = Resumption { accept_changes: self.accept_changes, need_checkpoint: self.resume };
         match &self.config {
             Some(path) => {
                 let mut config = TrainConfig::read(path, &overrides)?;
                 if self.download {
                     Hub::from_env()?.localize(&mut config)?;
                 }
-                let trainer =
-                    if self.resume { Trainer::resume(&config.output, &overrides)? } else { Trainer::start(config)? };
-                train(trainer)
+                if self.dry_run {
+                    return dry_run(&config, self.goes_on(&config.output));
+                }
+                if self.goes_on(&config.output) {
+                    let recipe = Recipe::find(&config.recipe)?;
+                    go_on(Reopened::new(config, recipe, resumption)?, self.tui)
+                } else {
+                    train(Trainer::start(config)?, self.tui)
+                }
             }
             None => {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
-                if self.resume {
-                    train(Trainer::resume(&output, &overrides)?)
+                if self.goes_on(&output) {
+                    demo::check_resumed(&overrides)?;
+                    go_on(Reopened::stored(&output, &overrides, resumption)?, self.tui)
                 } else {
-                    demonstrate(&output, &overrides)
+                    demonstrate(&output, &overrides, self.tui)
                 }
             }
         }
+    }
+
+    /// The device the run will be on. What cannot be read is complained of by whoever reads it next.
+    fn device_named(&self, overrides: &[String]) -> String {
+        let stored = || self.output.as_deref().unwrap_or(Path::new("runs/demo")).join("config.toml");
+        let path = self.config.clone().unwrap_or_else(stored);
+        if let Ok(config) = TrainConfig::read(&path, overrides) {
+            return config.device;
+        }
+        let of_override = |text: &String| {
+            let (key, value) = text.split_once('=')?;
+            (key.trim() == "device").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        overrides.iter().rev().find_map(of_override).unwrap_or_else(|| "cpu".to_owned())
+    }
+
+    /// Whether a run is to be gone on with rather than started.
+    fn goes_on(&self, output: &Path) -> bool {
+        self.resume || (!self.fresh && holds_run(output))
     }
 
     /// The flags as overrides, after those given as such.
@@ -78,11 +131,24 @@ impl Train {
     }
 }
 
-fn train(mut trainer: Trainer) -> Result<(), TrainError> {
+/// Goes on with a run, if something is left to do.
+fn go_on(run: Reopened, tui: bool) -> Result<(), TrainError> {
+    match run.finished() {
+        Some(checkpoint) => {
+            print(&format!("the run is finished: {} steps are taken; more with schedule.steps=N", run.step()))?;
+            print(&format!("checkpoint: {}", checkpoint.display()))
+        }
+        None => train(run.load()?, tui),
+    }
+}
+
+fn train(mut trainer: Trainer, tui: bool) -> Result<(), TrainError> {
+    trainer.stop.listen()?;
     let output = trainer.config.output.clone();
-    let mut observers: Vec<Box<dyn TrainObserver>> =
-        vec![Box::new(MetricsFile::open(&output)?), Box::<Console>::default()];
+    let mut observers = observers(&output, tui)?;
     let last = trainer.run(&mut observers)?;
+    // Gives the terminal back.
+    drop(observers);
     if let Some(evaluation) = last {
         print(&format!("held-out accuracy: {evaluation}"))?;
     }
@@ -90,8 +156,31 @@ fn train(mut trainer: Trainer) -> Result<(), TrainError> {
     Ok(())
 }
 
+/// Everything that watches a run.
+fn observers(output: &Path, tui: bool) -> Result<Vec<Box<dyn TrainObserver>>, TrainError> {
+    // First, since it may be refused.
+    let screen: Box<dyn TrainObserver> = if tui {
+        Box::new(Tui::open(&output.display().to_string(), log::lines(), interrupt)?)
+    } else {
+        Box::<Console>::default()
+    };
+    Ok(vec![
+        Box::new(MetricsFile::open(output)?),
+        Box::new(RolloutFiles::open(output)?),
+        Box::new(TensorBoard::open(output)?),
+        screen,
+    ])
+}
+
+/// Asks the run to stop as the keyboard would.
+fn interrupt() {
+    if let Err(error) = signal_hook::low_level::raise(signal_hook::consts::SIGINT) {
+        tracing::warn!("cannot interrupt the run: {error}");
+    }
+}
+
 /// The embedded default: problems, model, warm-up, reinforcement, and the accuracy before and after.
-fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
+fn demonstrate(output: &Path, overrides: &[String], tui: bool) -> Result<(), TrainError> {
     let clock = Instant::now();
     let mut bar = ProgressBar::hidden();
     let config = demo::prepare(output, overrides, |progress| show(&mut bar, &progress))?;
@@ -100,17 +189,19 @@ fn demonstrate(output: &Path, overrides: &[String]) -> Result<(), TrainError> {
     let held_out = config.data.held_out.clone().unwrap_or_default();
     let steps = config.schedule.steps;
     let mut trainer = Trainer::start(config)?;
+    demo::prepared(output)?;
     let recipe = trainer.algorithm.recipe.to_string();
     let problems = trainer.config.data.open(&held_out)?;
     let before = trainer.validate(&problems, |_| {})?;
     tracing::info!("held-out accuracy after the warm-up: {before}");
 
-    let mut observers: Vec<Box<dyn TrainObserver>> =
-        vec![Box::new(MetricsFile::open(output)?), Box::<Console>::default()];
+    trainer.stop.listen()?;
+    let mut observers = observers(output, tui)?;
     let after = match trainer.run(&mut observers)? {
         Some(after) => after,
         None => trainer.validate(&problems, |_| {})?,
     };
+    drop(observers);
     let (before, after) = (&before, &after);
     print(&format!("held-out accuracy after the warm-up:      {before}"))?;
     print(&format!("held-out accuracy after {steps} steps of {recipe}: {after}"))?;

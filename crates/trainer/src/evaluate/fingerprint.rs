@@ -23,10 +23,8 @@ pub(super) fn files_of_model(folder: &Path) -> Result<BTreeMap<String, String>, 
         let kind = path.extension().and_then(|kind| kind.to_str());
         if let (Some(name), true) = (path.file_name(), kind.is_some_and(|kind| KINDS.contains(&kind)) && path.is_file())
         {
-            let mut digest = Sha256::new();
-            let read = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut digest));
-            read.map_err(TrainError::file("read", &path))?;
-            files.insert(name.to_string_lossy().into_owned(), hexadecimal(digest));
+            let digest = file_digest(&path).map_err(TrainError::file("read", &path))?;
+            files.insert(name.to_string_lossy().into_owned(), digest);
         }
     }
     Ok(files)
@@ -62,7 +60,15 @@ pub(super) fn problem_set(dataset: &Dataset, count: usize) -> Result<ProblemSet,
     Ok(ProblemSet { count, sha256: hexadecimal(digest) })
 }
 
-fn hexadecimal(digest: Sha256) -> String {
+/// SHA-256 of a file.
+pub(crate) fn file_digest(path: &Path) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    File::open(path).and_then(|mut file| io::copy(&mut file, &mut digest))?;
+    Ok(hexadecimal(digest))
+}
+
+/// A digest as it is written.
+pub(crate) fn hexadecimal(digest: Sha256) -> String {
     digest.finalize().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -57,7 +57,39 @@ pub struct Weights {
     pub report: Tensor<2>,
 }
 
+/// How many things the averages of an optimizer batch are taken over, empty rows left out where the reduction leaves them out.
+///
+/// An average times its count is a sum, so that averages of batches of unequal size can be put together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    /// For the policy term: tokens, responses or, for [`Reduction::Selected`], the sum of all gates.
+    pub policy: f64,
+    /// For all other terms: tokens or responses.
+    pub regularizer: f64,
+    /// For what is only reported: tokens.
+    pub report: f64,
+}
+
 impl Reduction {
+    /// What the averages over rows of these lengths, whose weights are given, are taken over.
+    #[must_use]
+    pub fn counts(self, lengths: &[usize], weights: &Weights) -> Counts {
+        let tokens = lengths.iter().sum::<usize>() as f64;
+        let rows = lengths.len() as f64;
+        let speaking = lengths.iter().filter(|&&n| n > 0).count() as f64;
+        let regularizer = match self {
+            Self::TokenMean | Self::Selected => tokens,
+            Self::SequenceMean | Self::DrGrpo { .. } => rows,
+            Self::NonEmptySequenceMean | Self::SequenceSum => speaking,
+        };
+        let policy = match self {
+            // One over the sum of all gates is the weight of every row.
+            Self::Selected => weights.policy.to_data().iter::<f64>().next().map_or(0.0, f64::recip),
+            _ => regularizer,
+        };
+        Counts { policy, regularizer, report: tokens }
+    }
+
     /// The weights of rows that form a whole optimizer batch. A row of length 0 has weight 0, whatever its gates.
     ///
     /// `max_new_tokens` is the most tokens a response of the run may have, at least 1.
@@ -143,6 +175,41 @@ mod tests {
             close(&weights.policy, policy);
             close(&weights.regularizer, others);
             close(&weights.report, [1.0 / 6.0, 0.0, 1.0 / 6.0]);
+        }
+    }
+
+    /// An average of a whole is that of its parts by their counts.
+    #[test]
+    fn averages_of_batches_are_put_together_by_their_counts() {
+        // Every token of a row has the row's value; the first two rows are one batch, the others another.
+        let (lengths, values) = ([4_usize, 1, 2, 0, 3], [1.0_f32, 5.0, -2.0, 7.0, 0.5]);
+        let average = |reduction: Reduction, rows: std::ops::Range<usize>| {
+            let gate = Tensor::<2>::ones([rows.len(), 4], &Device::default()) * 0.25;
+            let weights = reduction.weights(&lengths[rows.clone()], &gate, 5);
+            let sum = |weights: &Tensor<2>| {
+                let rows = lengths[rows.clone()].iter().zip(&values[rows.clone()]).zip(host(weights));
+                rows.map(|((&n, value), weight)| f64::from(n as f32 * value * weight)).sum::<f64>()
+            };
+            let counts = reduction.counts(&lengths[rows.clone()], &weights);
+            (sum(&weights.policy), sum(&weights.regularizer), sum(&weights.report), counts)
+        };
+        for reduction in [
+            Reduction::TokenMean,
+            Reduction::SequenceMean,
+            Reduction::NonEmptySequenceMean,
+            Reduction::SequenceSum,
+            Reduction::DrGrpo { max_length: None },
+            Reduction::Selected,
+        ] {
+            let (whole, first, second) = (average(reduction, 0..5), average(reduction, 0..2), average(reduction, 2..5));
+            let joined = |one: (f64, f64), other: (f64, f64)| (one.0 * one.1 + other.0 * other.1) / (one.1 + other.1);
+            for (whole, joined) in [
+                (whole.0, joined((first.0, first.3.policy), (second.0, second.3.policy))),
+                (whole.1, joined((first.1, first.3.regularizer), (second.1, second.3.regularizer))),
+                (whole.2, joined((first.2, first.3.report), (second.2, second.3.report))),
+            ] {
+                assert!((whole - joined).abs() < 1e-6, "{reduction:?}: {whole} but {joined}");
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use trainer::{Recipe, pgpo, prpo, vppo};
 use crate::program::{Ended, device_name, sightline};
 
 /// Writes a model, problems, a recipe that trains on every group, and a configuration of short steps.
-fn configuration(folder: &Path) -> String {
+pub(crate) fn configuration(folder: &Path) -> String {
     trainer::demo::untrained(&folder.join("model"), 4, &Device::default()).expect("a writable folder");
     let shapes = ShapesConfig {
         train: 4,
@@ -51,8 +51,9 @@ fn another_process_goes_on_where_one_ended() {
     let straight = train("straight", &[]).output();
     assert!(straight.contains("held-out accuracy") && straight.contains("checkpoints"), "{straight}");
     train("broken", &["schedule.steps=1"]).output();
-    train("broken", &["schedule.steps=3"]).fails_with("--resume");
-    train("broken", &["--resume", "schedule.steps=3"]).output();
+    train("broken", &["--fresh", "schedule.steps=3"]).fails_with("--resume");
+    train("broken", &["--resume", "schedule.steps=3", "update.learning_rate=2e-3"]).fails_with("0.001 -> 0.002");
+    train("broken", &["schedule.steps=3"]).output();
     let weights = |run: &str, step: usize| {
         std::fs::read(path(run).join(format!("checkpoints/step-{step}/model.safetensors"))).expect("a checkpoint")
     };
@@ -61,6 +62,53 @@ fn another_process_goes_on_where_one_ended() {
     let metrics = std::fs::read_to_string(path("broken").join("metrics.jsonl")).expect("metrics were written");
     let steps = metrics.lines().filter(|line| line.contains("actor/lr")).count();
     assert_eq!(steps, 3, "{metrics}");
+    let before = std::fs::read(path("broken").join("config.toml")).expect("the configuration");
+    let finished = train("broken", &["schedule.steps=2"]).output();
+    assert!(finished.contains("the run is finished: 3 steps") && finished.contains("step-3"), "{finished}");
+    assert!(
+        std::fs::read(path("broken").join("config.toml")).expect("the configuration") == before,
+        "nothing is written"
+    );
+}
+
+/// Changes that are consented to are written down, and what the run was trained with before stays beside them.
+#[test]
+fn changes_are_shown_and_kept() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = configuration(folder.path());
+    let path = |name: &str| folder.path().join(name);
+    let output = path("run").display().to_string();
+    let train = |more: &[&str]| {
+        let device = device_name();
+        let arguments = ["train", "--config", &config, "--output", &output, "--device", &device];
+        sightline(&[&arguments, more].concat(), "")
+    };
+    train(&["--resume"]).fails_with("no complete checkpoint");
+    train(&["schedule.steps=1"]).output();
+    let first = std::fs::read_to_string(path("run/config.toml")).expect("the configuration");
+    let refused = train(&["schedule.steps=2", "update.beta_1=0.8", "--recipe", "grpo"]);
+    for word in ["update.beta_1: 0.9 -> 0.8", "recipe: dependency: - ", "--accept-changes", "trained otherwise"] {
+        refused.fails_with(word);
+    }
+    assert!(!refused.errors.contains("schedule.steps"), "what needs no consent is not in the way: {}", refused.errors);
+    let accepted = train(&["schedule.steps=2", "update.beta_1=0.8", "--accept-changes"]);
+    for word in ["changed: update.beta_1: 0.9 -> 0.8", "changed: schedule.steps: 1 -> 2", "going on from"] {
+        assert!(accepted.errors.contains(word), "`{word}` expected in: {}", accepted.errors);
+    }
+    accepted.output();
+    let second = std::fs::read_to_string(path("run/config.toml")).expect("the configuration");
+    assert!(second.contains("beta_1 = 0.8") && first.contains("beta_1 = 0.9"));
+    assert_eq!(std::fs::read_to_string(path("run/config.step-1.toml")).expect("the one before"), first);
+    assert!(!path("run/recipe.step-1.json").exists(), "the recipe is the same");
+    train(&["schedule.steps=3", "update.beta_1=0.8", "--recipe", "grpo", "--accept-changes"]).output();
+    assert_eq!(std::fs::read_to_string(path("run/config.step-2.toml")).expect("the one before"), second);
+    let recipe = Recipe::read(&path("run/recipe.step-2.json")).expect("the one before");
+    assert_eq!(recipe.name, "unfiltered");
+    assert_eq!(Recipe::read(&path("run/recipe.json")).expect("the present one").name, "grpo");
+    // Without a configuration the run's own is taken.
+    let own = sightline(&["train", "--output", &output, "schedule.steps=4"], "");
+    assert!(own.success && own.errors.contains("recipe: grpo"), "{}", own.errors);
+    assert!(path("run/checkpoints/step-4").exists());
 }
 
 /// A recipe of one's own takes the same step from a JSON and from a TOML file, and its caveat stands where its name does.

@@ -144,6 +144,8 @@ fn group(recorded: &Recorded, first: usize, policy: &QwenVl) -> Group {
             patches: vec![patches.clone()],
             truth: Truth { answer: String::new() },
             problem: String::new(),
+            place: None,
+            index: None,
         },
         features: policy.valid().image_features(&[&patches]),
         completions: rows.clone().map(completion).collect(),

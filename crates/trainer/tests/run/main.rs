@@ -2,8 +2,12 @@
 
 mod bad_rows;
 mod evaluation;
+mod inspection;
+mod metrics;
 mod recipes;
 mod resume;
+mod rollouts;
 mod steps;
+mod tensorboard;
 mod terms;
 mod workspace;

@@ -55,16 +55,17 @@ fn a_band_can_filter_everything() {
         let before = bits(&trainer.policy);
         let report = trainer.step().expect("not an error");
         assert_eq!((report.kept_groups, report.sampled_groups), (0, 4), "two rounds of two");
-        assert_eq!((report.gradient_norm, report.policy_loss, report.skipped_updates), (0.0, 0.0, 0));
+        assert_eq!((report.updates, report.skipped_updates), (0, 0));
+        assert!(report.gradient_norm.is_nan() && report.policy_loss.is_nan() && report.selected.is_nan(), "{report:?}");
         assert_eq!((report.step, trainer.step), (1, 1));
         assert_eq!(bits(&trainer.policy), before);
         assert!(trainer.updater.optimizer.to_record().is_empty());
         let line = serde_json::to_value(&report).expect("a JSON object");
         let numbers = line.as_object().expect("an object");
-        assert!(
-            numbers.len() > 20 && numbers.values().all(|value| value.as_f64().is_some_and(f64::is_finite)),
-            "{line}"
-        );
+        let is_finite = |value: &serde_json::Value| value.is_null() || value.as_f64().is_some_and(f64::is_finite);
+        assert!(numbers.len() > 20 && numbers.values().all(is_finite), "{line}");
+        assert!(line["actor/grad_norm"].is_null() && line["response_length/mean"].is_null(), "{line}");
+        assert!(line["reward/overall"].is_number() && line["perf/total_num_tokens"] == 0, "{line}");
     }
 }
 
@@ -82,7 +83,9 @@ fn steps_that_are_not_finite_are_counted_and_skipped() {
     let before = bits(&trainer.policy);
     trainer.algorithm.estimator = Box::new(Broken);
     let report = trainer.step().expect("not an error");
-    assert_eq!((report.skipped_updates, report.gradient_norm), (2, 0.0), "both optimizer steps");
+    assert_eq!((report.skipped_updates, report.updates), (2, 0), "both optimizer steps");
+    let line = serde_json::to_value(&report).expect("a JSON object");
+    assert!(line["actor/grad_norm"].is_null() && line["actor/pg_loss"].is_null(), "there is none: {line}");
     assert_eq!(bits(&trainer.policy), before);
     trainer.algorithm.estimator = Box::new(EveryOther);
     let report = trainer.step().expect("a step");
@@ -186,7 +189,7 @@ fn ungraded_responses_are_left_out() {
     assert!(moved);
     let (groups, sums, moved, report) = step("none", &[0, 1]);
     assert_eq!((groups, sums), ((2, 0, 2), (5, Some(1.0), Some(1.0), Some(4.0))));
-    assert!(!moved && report.policy_loss == 0.0 && report.gradient_norm == 0.0);
+    assert!(!moved && report.policy_loss.is_nan() && report.gradient_norm.is_nan());
     let (groups, sums, _, _) = step("nothing", &[0, 0]);
     assert_eq!((groups, sums), ((2, 0, 2), (6, None, None, None)));
 }
@@ -275,7 +278,12 @@ fn reports_say_what_was_measured() {
     assert_eq!((visual.truncated, visual.response_length, visual.selected), (1.0, 7.0, 3.0 / 7.0));
     assert!((visual.advantage - 1.0).abs() < 1e-5, "{visual:?}");
     assert_eq!((plain.reward, plain.accuracy, plain.sampled_groups), (visual.reward, visual.accuracy, 2));
-    assert!(visual.tokens > 2 * 20 && visual.throughput > 0.0 && visual.step_seconds >= visual.update_seconds);
+    let cost = visual.cost;
+    assert!(cost.tokens > 2 * 20 && cost.throughput > 0.0 && cost.step_seconds >= cost.update_seconds, "{cost:?}");
+    let phases =
+        [cost.rollout_seconds, cost.reward_seconds, cost.score_seconds, cost.credit_seconds, cost.update_seconds];
+    assert!(phases.iter().all(|seconds| *seconds > 0.0) && phases.iter().sum::<f64>() <= cost.step_seconds, "{cost:?}");
+    assert!(cost.process_memory > 0.01 && cost.process_memory < 1000.0, "{cost:?}");
 }
 
 /// The held-out problems are answered after the last step.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::ModelError;
+use crate::limits::{self, MAX_TOKENIZER_BYTES};
 
 /// The byte-level BPE tokenizer of a checkpoint.
 #[derive(Clone, Debug)]
@@ -16,9 +17,9 @@ impl Tokenizer {
     /// Reads a `tokenizer.json`. Truncation and padding that the file may ask for are switched off.
     ///
     /// # Errors
-    /// The file cannot be read or is no tokenizer.
+    /// The file cannot be read, is larger than [`MAX_TOKENIZER_BYTES`](crate::MAX_TOKENIZER_BYTES) or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, ModelError> {
-        let bytes = std::fs::read(path).map_err(|source| ModelError::ReadFile { path: path.into(), source })?;
+        let bytes = limits::read(path, MAX_TOKENIZER_BYTES)?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(ModelError::Tokenizer)?;
         inner.with_truncation(None).map_err(ModelError::Tokenizer)?.with_padding(None);
         let mut added: Vec<_> = inner.get_added_tokens_decoder().into_iter().collect();
@@ -44,6 +45,25 @@ impl Tokenizer {
     /// The decoder named in the tokenizer's file fails; Qwen's cannot.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, ModelError> {
         self.inner.decode(ids, skip_special).map_err(ModelError::Tokenizer)
+    }
+
+    /// The text that each of `ids` adds, special tokens by their names; all together are the text of `ids`. A character whose
+    /// bytes several tokens share stands at the last of them, and bytes that are none at the next token that ends with one.
+    ///
+    /// # Errors
+    /// As for [`Self::decode`].
+    pub fn decode_each(&self, ids: &[u32]) -> Result<Vec<String>, ModelError> {
+        let mut texts = vec![String::new(); ids.len()];
+        let mut open = 0;
+        for last in 0..ids.len() {
+            let text = self.decode(&ids[open..=last], false)?;
+            // A text that does not end in the middle of a character has nothing to do with what follows.
+            if !text.ends_with(char::REPLACEMENT_CHARACTER) || last + 1 == ids.len() {
+                texts[last] = text;
+                open = last + 1;
+            }
+        }
+        Ok(texts)
     }
 
     /// The id of a whole token, special or not, given as the vocabulary spells it.

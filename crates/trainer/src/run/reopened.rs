@@ -1,0 +1,130 @@
+//! A run that was begun before, on its way to go on.
+
+use std::path::{Path, PathBuf};
+
+use super::changes::Changes;
+use super::data::fingerprint;
+use super::folder::{RunFolder, holds_run, stored_with};
+use crate::TrainError;
+use crate::checkpoint::{self, CHECKPOINTS, RunState};
+use crate::config::TrainConfig;
+use crate::recipe::Recipe;
+use crate::step::Trainer;
+
+/// How a run is to go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resumption {
+    /// Consents to changes of configuration, recipe and data; without consent they are refused.
+    pub accept_changes: bool,
+    /// Refuses to begin again where a run has no checkpoint yet.
+    pub need_checkpoint: bool,
+}
+
+/// A run of a folder that this process has taken, before its model is loaded.
+#[derive(Debug)]
+pub struct Reopened {
+    folder: RunFolder,
+    changes: Changes,
+    accept_changes: bool,
+    /// Where it goes on; at its beginning if there is no checkpoint yet.
+    from: Option<(PathBuf, RunState)>,
+}
+
+impl Reopened {
+    /// Takes up the run in `config.output` under a configuration and a recipe, from its newest whole checkpoint. Damaged
+    /// checkpoints are named in the log and set aside; what a killed process left half written is removed.
+    ///
+    /// # Errors
+    /// - [`TrainError::NothingToResume`] if there is no run, or no checkpoint and one is needed.
+    /// - [`TrainError::AllDamaged`] if there are checkpoints and all of them are damaged.
+    /// - [`TrainError::RunChanged`] if configuration or recipe are others without consent; the error lists what differs.
+    /// - [`TrainError::RunLocked`] if another process trains it.
+    pub fn new(config: TrainConfig, recipe: Recipe, resumption: Resumption) -> Result<Self, TrainError> {
+        let output = config.output.clone();
+        let nothing = || TrainError::NothingToResume { folder: output.join(CHECKPOINTS) };
+        if !holds_run(&output) {
+            return Err(nothing());
+        }
+        let folder = RunFolder::lock(&output)?;
+        let changes = Changes::of_run(config, recipe)?;
+        checkpoint::clear_leftovers(&output.join(CHECKPOINTS))?;
+        let found = checkpoint::find(&output)?;
+        let from = found.newest_or_all_damaged(&output)?.cloned();
+        if from.is_none() && resumption.need_checkpoint {
+            return Err(nothing());
+        }
+        changes.check(resumption.accept_changes)?;
+        found.set_damaged_aside()?;
+        // A process may have been killed between a checkpoint and the removal of older ones.
+        checkpoint::tidy(&changes.config)?;
+        Ok(Self { folder, changes, accept_changes: resumption.accept_changes, from })
+    }
+
+    /// Takes up the run in a folder under its own configuration and recipe; `overrides` are `key=value` changes.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub fn stored(output: &Path, overrides: &[String], resumption: Resumption) -> Result<Self, TrainError> {
+        if !holds_run(output) {
+            return Err(TrainError::NothingToResume { folder: output.join(CHECKPOINTS) });
+        }
+        let (config, recipe) = stored_with(output, overrides)?;
+        // A folder may have been moved since.
+        Self::new(TrainConfig { output: output.to_owned(), ..config }, recipe, resumption)
+    }
+
+    /// The steps it has behind it.
+    #[must_use]
+    pub fn step(&self) -> usize {
+        self.from.as_ref().map_or(0, |(_, state)| state.step)
+    }
+
+    /// The last checkpoint, if nothing is left to do.
+    #[must_use]
+    pub fn finished(&self) -> Option<&Path> {
+        let config = &self.changes.config;
+        let (path, state) = self.from.as_ref()?;
+        let validated = state.validation.is_some() || config.data.held_out.is_none();
+        (state.step >= config.schedule.steps && validated).then_some(path)
+    }
+
+    /// Loads everything and writes down what has changed.
+    ///
+    /// # Errors
+    /// If something cannot be loaded, or the problems are others than before: [`TrainError::DataChanged`] if there are more or
+    /// fewer, [`TrainError::RunChanged`] without consent.
+    pub fn load(mut self) -> Result<Trainer, TrainError> {
+        self.compare_data()?;
+        self.changes.show();
+        let Changes { config, recipe, .. } = &self.changes;
+        let checkpoint = self.from.as_ref().map(|(path, _)| path.as_path());
+        let mut trainer = Trainer::load(config.clone(), recipe.clone(), checkpoint)?;
+        if let Some(checkpoint) = checkpoint {
+            checkpoint::restore(&mut trainer, checkpoint)?;
+            tracing::info!("going on from {}", checkpoint.display());
+        }
+        self.folder.take_over(&self.changes, trainer.step)?;
+        trainer.standing.folder = Some(self.folder);
+        Ok(trainer)
+    }
+
+    fn compare_data(&mut self) -> Result<(), TrainError> {
+        let Some((_, state)) = &self.from else { return Ok(()) };
+        let data = &self.changes.config.data;
+        let now = fingerprint(&data.train)?;
+        if state.data == now {
+            return Ok(());
+        }
+        let (recorded, found) = (state.sampler.problems(), data.open(&data.train)?.len());
+        if recorded != found {
+            return Err(TrainError::DataChanged { recorded, found });
+        }
+        self.changes.hold(format!("the files of data.train: {} -> {}", short(&state.data), short(&now)));
+        self.changes.check(self.accept_changes)
+    }
+}
+
+/// The beginning of a digest, for people.
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}
