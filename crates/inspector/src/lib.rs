@@ -10,6 +10,26 @@
 //! assert_eq!((record.step, record.tokens), (1, None));
 //! # Ok::<(), serde_json::Error>(())
 //! ```
+//!
+//! [`read_rollouts`] and [`read_metrics`] read a run's files, [`Page::write`] makes of them one HTML file, and
+//! [`Server`] shows it to the browsers of this machine:
+//!
+//! ```
+//! use inspector::{Page, Rollout, read_rollouts};
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("step-1.jsonl");
+//! # std::fs::write(&path, "")?;
+//!
+//! let rollouts = read_rollouts(&path)?.into_iter().map(|record| Rollout { record, compared: vec![] });
+//! let page = Page { title: "runs/geometry".to_owned(), rollouts: rollouts.collect(), ..Page::default() };
+//! let mut document = Vec::new();
+//! page.write(&mut document)?;
+//! assert!(document.starts_with(b"<!doctype html>"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The page's style and modules are the files of `src/page/assets`, plain and without a build step: what a module
+//! imports stands in an earlier one, and all are put into the page as one.
 
 mod error;
 mod page;

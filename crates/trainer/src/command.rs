@@ -1,7 +1,10 @@
 //! The command line.
 
+mod config;
 mod credit;
 mod data;
+mod doctor;
+mod dry_run;
 mod eval;
 mod generate;
 mod inspect;
@@ -35,6 +38,8 @@ struct Arguments {
 enum Command {
     /// Train a policy; without arguments, the embedded demonstration
     Train(train::Train),
+    /// Print, check and explain configurations, and convert those of EasyR1
+    Config(config::ConfigCommand),
     /// Measure how well a model answers problems
     Eval(eval::Eval),
     /// Answer a question about images
@@ -51,6 +56,8 @@ enum Command {
     Recipe(recipe::RecipeCommand),
     /// Judge answers by a reward, without a model
     Reward(reward::RewardCommand),
+    /// Say what this machine has, and whether its devices compute what they should
+    Doctor(doctor::Doctor),
 }
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
@@ -62,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
     }
     let result = match arguments.command {
         Command::Train(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),
@@ -70,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Data(command) => command.run(),
         Command::Recipe(command) => command.run(),
         Command::Reward(command) => command.run(),
+        Command::Doctor(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use headless_chrome::{Browser, LaunchOptions, Tab};
 use serde_json::Value;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is seen of the page, in pixels.
 const WIDTH: u32 = 1440;
@@ -176,15 +176,21 @@ impl Window {
 
     /// Every dialog, exception, error of the console, and request but for the page itself.
     pub fn complaints(&self) -> Vec<String> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let page = format!("request {}", self.address.trim_end_matches('/'));
-        let own = |note: &str| note.split('#').next().is_some_and(|note| note.trim_end_matches('/') == page);
-        seen.iter().filter(|note| !own(note)).cloned().collect()
+        self.notes().into_iter().filter(|note| !self.is_load(note)).collect()
     }
 
     /// How often the page itself was asked for.
     pub fn loads(&self) -> usize {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).len() - self.complaints().len()
+        self.notes().iter().filter(|note| self.is_load(note)).count()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_load(&self, note: &str) -> bool {
+        let address = note.strip_prefix("request ").and_then(|address| address.split('#').next());
+        address.is_some_and(|address| address == self.address)
     }
 
     fn middle(&self, selector: &str) -> Result<Point> {

@@ -144,6 +144,48 @@ mod tests {
         }
     }
 
+    /// What stands between `before` and the next quote, wherever `before` stands.
+    fn quoted<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+        text.split(before).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0)).collect()
+    }
+
+    #[test]
+    fn the_shell_has_what_the_modules_look_for() {
+        let ids = quoted(SHELL, " id=\"");
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len(), "no id stands twice");
+        for (file, text) in MODULES {
+            for id in quoted(text, "byId(\"") {
+                assert!(ids.contains(&id), "{file} looks for {id}");
+            }
+        }
+        for id in [quoted(SHELL, "aria-controls=\""), quoted(SHELL, "aria-labelledby=\"")].concat() {
+            assert!(ids.contains(&id), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_element_of_the_shell_is_closed() {
+        let empty = ["!doctype", "meta", "link", "input"];
+        let mut open = Vec::new();
+        for tag in SHELL.split('<').skip(1) {
+            let name = tag.split([' ', '>', '\n']).next().unwrap_or_default();
+            match name.strip_prefix('/') {
+                Some(closed) => assert_eq!(open.pop(), Some(closed), "before {tag}"),
+                None if empty.contains(&name) => {}
+                None => open.push(name),
+            }
+        }
+        assert_eq!(open, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn files_are_short() {
+        for (file, text) in MODULES.iter().chain(&[("page.css", STYLE), ("page.html", SHELL)]) {
+            assert!(text.lines().count() < 400, "{file}");
+        }
+    }
+
     #[test]
     fn the_script_cannot_end_early_and_fetches_nothing() {
         let script = script();

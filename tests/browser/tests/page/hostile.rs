@@ -82,6 +82,8 @@ fn hostile_text_is_shown_and_does_nothing() {
         assert_eq!(number(&window, "document.querySelectorAll('head *').length"), 8.0, "the head is as it was written");
     };
     inert();
+    let wide = "document.documentElement.scrollWidth <= innerWidth && document.getElementById('detail').getBoundingClientRect().right <= innerWidth";
+    assert_eq!(window.value(wide).expect("a width"), true, "long words do not push the page apart");
     keep(&window, "hostile");
     let title = text(&window, "document.title");
     assert!(title.starts_with("</script><script>alert(1)</script><img") && title.ends_with("Sightline"), "{title}");

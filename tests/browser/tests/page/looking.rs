@@ -157,7 +157,7 @@ fn the_list_searches_filters_and_sorts() {
     let count =
         |of: &dyn Fn(&inspector::RolloutRecord) -> bool| page.rollouts.iter().filter(|one| of(&one.record)).count();
     let listed = |expected: usize, what: &str| {
-        let shown = "Number(document.getElementById('rows').getAttribute('aria-rowcount'))";
+        let shown = "Number(document.getElementById('grid').getAttribute('aria-rowcount'))";
         window.wait(&format!("{shown} === {expected}")).unwrap_or_else(|error| panic!("{what}: {error}"));
         let drawn = number(&window, "document.querySelectorAll('.row').length") as usize;
         assert_eq!(drawn, expected, "{what}: few enough to be drawn");

@@ -71,6 +71,11 @@ fn keys_walk_from_token_to_token_and_from_response_to_response() {
         assert_eq!(text(&window, "location.hash"), format!("{place}/entropy"));
         assert_eq!(number(&window, "Number(document.querySelector('.row.current').id.slice(4))") as usize, row);
     }
+    window.value("(document.getElementById('grid').focus(), true)").expect("a focus");
+    window.press("ArrowDown").expect("a key");
+    opened(&window, 2, "response");
+    window.press("ArrowUp").expect("a key");
+    opened(&window, 1, "response");
     window.press("2").expect("a key");
     window.wait("location.hash === '#1/0/1/advantage'").expect("the address says it");
     window.press("c").expect("a key");

@@ -1,6 +1,6 @@
 // The same tokens as two recipes or checkpoints see them, one above the other, and the difference below.
 
-import { brief, element, exact } from "./dom.js";
+import { brief, element, exact, visible } from "./dom.js";
 import { index, readBlock } from "./data.js";
 import { labelOf, rangeOf, scaleOf } from "./values.js";
 import { colourOf, legend, paint } from "./colour.js";
@@ -21,11 +21,11 @@ export async function showComparison(row, { pair, choosePair, enlarge }) {
   const sources = sourcesOf(row);
   const chosen = pair.map((at, side) => (at < sources.length ? at : Math.min(side, sources.length - 1)));
   const blocks = await Promise.all(chosen.map((at) => readBlock(sources[at][1])));
-  const names = chosen.map((at) => sources[at][0]);
+  const names = chosen.map((at) => visible(sources[at][0]));
   const select = (side) => element("select", {
     "aria-label": side === 0 ? "above" : "below", id: `pair-${side}`,
     change: (event) => choosePair(chosen.map((at, own) => (own === side ? Number(event.target.value) : at))),
-  }, ...sources.map(([name], at) => element("option", { value: at, selected: at === chosen[side] }, name)));
+  }, ...sources.map(([name], at) => element("option", { value: at, selected: at === chosen[side] }, visible(name))));
   const cells = (at) => element("span", { class: "token stack" }, ...[0, 1].map(() => element("span", { class: "cell" }, tokenText(blocks[0], at))),
     element("span", { class: "strip" }));
   let shown = null;

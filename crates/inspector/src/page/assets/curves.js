@@ -1,6 +1,6 @@
 // Training curves: a small chart for each metric, all with the same steps and one cursor.
 
-import { brief, byId, element } from "./dom.js";
+import { brief, byId, element, visible } from "./dom.js";
 import { index } from "./data.js";
 
 const WIDTH = 380;
@@ -49,7 +49,7 @@ export class Curves {
         this.draw();
       };
       const box = element("input", { type: "checkbox", value: name, checked: this.shown.has(name), change });
-      return element("label", {}, box, ` ${name}`);
+      return element("label", {}, box, ` ${visible(name)}`);
     });
     byId("metrics").append(...boxes);
     byId("metric-text").addEventListener("input", (event) => {
@@ -97,7 +97,7 @@ class Chart {
       class: "chart", tabindex: 0, "data-metric": name, "aria-label": `${title ?? name}: arrow keys move the cursor, Enter lists the step`,
       pointermove: (event) => this.point(event), pointerleave: () => curves.cursor(null),
       click: () => this.enter(), keydown: (event) => this.key(event), blur: () => curves.cursor(null),
-    }, element("figcaption", {}, element("strong", {}, title ?? name), title ? element("code", {}, name) : null, this.reading), this.picture);
+    }, element("figcaption", {}, element("strong", {}, title ?? visible(name)), title ? element("code", {}, name) : null, this.reading), this.picture);
     this.layout();
     this.cursor(null);
   }

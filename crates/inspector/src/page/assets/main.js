@@ -1,6 +1,6 @@
 // The page's state: what is open, how it is coloured, keys and the address.
 
-import { byId, element, takesText } from "./dom.js";
+import { byId, element, takesText, visible } from "./dom.js";
 import { index, load } from "./data.js";
 import { labelOf, valuesOf } from "./values.js";
 import { onThemeChange } from "./colour.js";
@@ -21,7 +21,7 @@ let turn = 0;
 async function start() {
   await load();
   values = valuesOf(index);
-  byId("title").textContent = index.title;
+  byId("title").textContent = visible(index.title);
   showConfiguration(index.configuration);
   choices();
   const curves = new Curves((step) => {
@@ -84,7 +84,7 @@ function chooseTab(tab) {
 }
 
 async function chooseView(view) {
-  if (view === "compare" && sourcesOf(state.row).length < 2) return;
+  if (state.row === null || (view === "compare" && sourcesOf(state.row).length < 2)) return;
   state.view = state.view === view ? "response" : view;
   await open(state.row);
 }

@@ -1,6 +1,6 @@
 // One response, or all responses of its group side by side.
 
-import { brief, byId, element, visible } from "./dom.js";
+import { byId, element, exact, visible } from "./dom.js";
 import { imageAddress, index, readBlock } from "./data.js";
 import { labelOf, meaningOf, rangeIn, scaleOf } from "./values.js";
 import { legend } from "./colour.js";
@@ -12,9 +12,9 @@ export function verdictOf(row) {
   const { reward, finish, parts } = index.rollouts;
   const mark = isRight(row) ? element("span", { class: "badge right" }, "✓ right") : element("span", { class: "badge wrong" }, "✗ wrong");
   const ending = finish[row] === "length" ? element("span", { class: "badge cut" }, "✂ cut at the length limit") : null;
-  const named = Object.entries(parts[row]).map(([name, value]) => fact(name, brief(value)));
+  const named = Object.entries(parts[row]).map(([name, value]) => fact(name, exact(value)));
   const length = lengthOf(row);
-  return element("div", { class: "verdict" }, mark, ending, fact("reward", brief(reward[row])), ...named,
+  return element("div", { class: "verdict" }, mark, ending, fact("reward", exact(reward[row])), ...named,
     length === null ? null : fact("tokens", length));
 }
 

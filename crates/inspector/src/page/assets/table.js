@@ -17,6 +17,8 @@ export class Table {
     this.sort = { column: null, descending: false };
     this.columns = columns(values);
     this.body = byId("rows");
+    this.grid = byId("grid");
+    this.grid.addEventListener("keydown", (event) => this.key(event));
     this.space = element("div", { class: "space", role: "presentation" });
     this.body.append(this.space);
     this.body.addEventListener("scroll", () => this.draw());
@@ -85,7 +87,7 @@ export class Table {
       head.classList.toggle("sorted", sorted && own.label !== undefined);
     }
     this.space.style.height = `${this.rows.length * ROW_HEIGHT}px`;
-    this.body.setAttribute("aria-rowcount", this.rows.length);
+    this.grid.setAttribute("aria-rowcount", this.rows.length);
     const right = this.rows.filter(isRight).length;
     const share = this.rows.length > 0 ? ` · ${brief((100 * right) / this.rows.length)} % right` : "";
     byId("count").textContent = `${this.rows.length} of ${index.rollouts.step.length} responses${share}`;
@@ -113,13 +115,20 @@ export class Table {
     if (to !== at && this.rows.length > 0) this.open(this.rows[to]);
   }
 
+  key(event) {
+    const by = { ArrowUp: -1, ArrowDown: 1, Home: -this.rows.length, End: this.rows.length }[event.key];
+    if (by === undefined || event.target !== this.grid) return;
+    this.move(by);
+    event.preventDefault();
+  }
+
   draw() {
     const first = Math.max(0, Math.floor(this.body.scrollTop / ROW_HEIGHT) - SPARE_ROWS);
     const last = Math.ceil((this.body.scrollTop + this.body.clientHeight) / ROW_HEIGHT) + SPARE_ROWS;
     this.space.replaceChildren(...this.rows.slice(first, last).map((row, at) => this.line(row, first + at)));
     const current = byId(`row-${this.current}`);
-    if (current) this.body.setAttribute("aria-activedescendant", current.id);
-    else this.body.removeAttribute("aria-activedescendant");
+    if (current) this.grid.setAttribute("aria-activedescendant", current.id);
+    else this.grid.removeAttribute("aria-activedescendant");
   }
 
   line(row, at) {

@@ -1,5 +1,6 @@
 // The values that colour tokens, and the ranges they are seen in.
 
+import { visible } from "./dom.js";
 import { keyOf, readBlock } from "./data.js";
 
 const KNOWN = {
@@ -17,8 +18,8 @@ const KNOWN = {
 /** A column's name for people. */
 export function labelOf(key) {
   const [name, ...contrast] = key.split(":");
-  const label = KNOWN[name]?.[0] ?? name;
-  return contrast.length > 0 ? `${label} · ${contrast.join(":")}` : label;
+  const label = KNOWN[name]?.[0] ?? visible(name);
+  return contrast.length > 0 ? `${label} · ${visible(contrast.join(":"))}` : label;
 }
 
 /** What a column is, in a few words. */
