@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use clap::Args;
 use indicatif::HumanBytes;
 use inspector::{InspectorError, Page, Server};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use trainer::{Inspection, Other, Steps, TrainError};
 
 use super::print;
@@ -107,9 +109,9 @@ fn serve(inspection: &Inspection, port: u16) -> Result<(), TrainError> {
     let server = Server::bind(port)?;
     let mut latest = made(found(&inspection.run))?;
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))
-        .map_err(|error| TrainError::Usage(format!("cannot wait for the signal to end: {error}")))?;
+    for signal in [SIGINT, SIGTERM] {
+        flag::register(signal, Arc::clone(&stop)).map_err(|source| TrainError::Signals { source })?;
+    }
     print(&format!("http://{}/", server.address()))?;
     server.run(&stop, || {
         let now = found(&inspection.run);
