@@ -21,6 +21,8 @@ pub(crate) enum TaskError {
     MetadataField { field: String },
     /// No integration test has the name that a chore looks for.
     NoSuchTests { wanted: &'static str },
+    /// There is no browser to test a page in.
+    NoBrowser { variable: &'static str },
     /// `tidy` found violations, which it has printed.
     Untidy { violations: usize },
 }
@@ -56,6 +58,12 @@ impl fmt::Display for TaskError {
             Self::NoSuchTests { wanted } => {
                 write!(formatter, "no integration test is named {wanted}")
             }
+            Self::NoBrowser { variable } => {
+                write!(
+                    formatter,
+                    "there is no Chromium; `apt install chromium`, or name one in the variable {variable}"
+                )
+            }
             Self::Untidy { violations } => {
                 write!(formatter, "{violations} violations to put right, listed above")
             }
@@ -68,7 +76,11 @@ impl Error for TaskError {
         match self {
             Self::Start { source, .. } | Self::Read { source, .. } => Some(source),
             Self::Metadata { source } => Some(source),
-            Self::Failed { .. } | Self::MetadataField { .. } | Self::NoSuchTests { .. } | Self::Untidy { .. } => None,
+            Self::Failed { .. }
+            | Self::MetadataField { .. }
+            | Self::NoSuchTests { .. }
+            | Self::NoBrowser { .. }
+            | Self::Untidy { .. } => None,
         }
     }
 }

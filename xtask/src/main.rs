@@ -10,6 +10,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks through its streams")]
 
 mod bench;
+mod browser;
 mod cargo;
 mod ci;
 mod device;
@@ -60,6 +61,8 @@ enum Chore {
     Golden,
     /// Run the benchmarks
     Bench,
+    /// Test the inspector's page in headless Chromium, or take a picture of a page
+    Browser(browser::Arguments),
     /// Run what continuous integration runs, cheapest first, and say how long each step took
     Ci,
 }
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Chore::Laws => laws::run(),
         Chore::Golden => golden::run(),
         Chore::Bench => bench::run(),
+        Chore::Browser(arguments) => browser::run(&arguments),
         Chore::Ci => ci::run(),
     };
     match outcome {

@@ -48,6 +48,17 @@ impl Cell {
         }
     }
 
+    /// Bytes of its texts and of its binary values.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Text(text) => text.len() as u64,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::List(cells) => cells.iter().map(Self::bytes).sum(),
+            Self::Object(fields) => fields.iter().map(|(_, cell)| cell.bytes()).sum(),
+            Self::Null | Self::Number(_) | Self::Other(_) => 0,
+        }
+    }
+
     /// The start of it, for an error message.
     pub(crate) fn shown(&self) -> String {
         let mut text = String::new();

@@ -223,6 +223,78 @@ pub enum DatasetError {
         /// Its address.
         url: String,
     },
+    /// An image that lies where images must not.
+    #[error(
+        "{place}: the image {} lies outside of {}; copy it there, set `image_folder` to a folder that holds all images, or allow this by \
+         `images_outside_folder`", image.display(), folder.display()
+    )]
+    ImageOutside {
+        /// The row.
+        place: Place,
+        /// The image, as the row names it from the folder.
+        image: PathBuf,
+        /// Where images are.
+        folder: PathBuf,
+    },
+    /// A problem with more images than allowed.
+    #[error("{place}: {images} images, the limit is {limit}; leave some out or raise `limits.images`")]
+    TooManyImages {
+        /// The row.
+        place: Place,
+        /// Images listed.
+        images: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+    /// An image of more bytes than allowed.
+    #[error(
+        "{place}: the image {image} has {bytes} bytes, the limit is {limit}; shrink it or raise `limits.image_bytes`"
+    )]
+    ImageBytes {
+        /// The row.
+        place: Place,
+        /// Its path, or `in the row`.
+        image: String,
+        /// Its size as it is encoded.
+        bytes: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
+    /// A row of more bytes than allowed.
+    #[error(
+        "{place}: the row has {bytes} bytes, the limit is {limit}; put images into files or raise `limits.row_bytes`"
+    )]
+    RowTooLarge {
+        /// The row.
+        place: Place,
+        /// Its size.
+        bytes: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
+    /// A list in JSON of more bytes than allowed.
+    #[error(
+        "the list in {} has {bytes} bytes, the limit is {limit}; write an object per line (.jsonl), which is read one by one, or raise \
+         `limits.list_bytes`", path.display()
+    )]
+    ListTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
+    /// A template file of more bytes than allowed.
+    #[error("the template {} has {bytes} bytes, the limit is {limit}; is it another file?", path.display())]
+    TemplateTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
     /// There are blank lines or empty tables at most.
     #[error("{} holds no problems", path.display())]
     NoProblems {
@@ -315,6 +387,10 @@ impl DatasetError {
             | Self::MarkerCount { place, .. }
             | Self::MissingImage { place, .. }
             | Self::NoImage { place, .. }
+            | Self::ImageOutside { place, .. }
+            | Self::TooManyImages { place, .. }
+            | Self::ImageBytes { place, .. }
+            | Self::RowTooLarge { place, .. }
             | Self::RemoteImage { place, .. } => Some(place),
             _ => None,
         }

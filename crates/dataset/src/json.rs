@@ -1,6 +1,6 @@
 //! Rows of JSON files: one object per line, or a list of objects.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use serde_json::{Deserializer, Value};
 
 use crate::DatasetError;
 use crate::cell::Cell;
+use crate::limits::Limits;
 use crate::problem::{At, Place};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -32,15 +33,23 @@ impl JsonFile {
     /// Finds the rows of a file.
     ///
     /// # Errors
-    /// The file cannot be read, or is a list that is no JSON.
-    pub(crate) fn open(path: &Path) -> Result<Self, DatasetError> {
+    /// The file cannot be read, or is a list that is no JSON or too large.
+    pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, DatasetError> {
         let failed = |source| DatasetError::Read { path: path.to_owned(), source };
         let listed = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-        let rows = match listed.then(|| fs::read(path).map_err(failed)).transpose()? {
-            Some(text) if begins_a_list(&text) => elements(&text, path)?,
-            _ => lines(File::open(path).map_err(failed)?).map_err(failed)?,
-        };
-        Ok(Self { path: path.to_owned(), rows })
+        let mut file = File::open(path).map_err(failed)?;
+        let listed = listed && begins_a_list(&file).map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        if !listed {
+            return Ok(Self { path: path.to_owned(), rows: lines(file).map_err(failed)? });
+        }
+        let (bytes, limit) = (file.metadata().map_err(failed)?.len(), limits.list_bytes);
+        if bytes > limit {
+            return Err(DatasetError::ListTooLarge { path: path.to_owned(), bytes, limit });
+        }
+        let mut text = Vec::new();
+        file.take(limit).read_to_end(&mut text).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), rows: elements(&text, path)? })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -52,8 +61,9 @@ impl JsonFile {
     }
 
     /// Reads one row.
-    pub(crate) fn row(&self, row: usize) -> Result<Cell, DatasetError> {
+    pub(crate) fn row(&self, row: usize, limits: &Limits) -> Result<Cell, DatasetError> {
         let Span { start, length, .. } = self.rows[row];
+        limits.row(length as u64, || self.place(row))?;
         let mut text = vec![0; length];
         let read = File::open(&self.path).and_then(|mut file| {
             file.seek(SeekFrom::Start(start))?;
@@ -68,28 +78,61 @@ impl JsonFile {
     }
 }
 
-/// The lines that are not blank.
+/// The lines that are not blank. However long a line is, no more than a buffer of it is in memory.
 fn lines(file: File) -> std::io::Result<Vec<Span>> {
     let mut reader = BufReader::new(file);
-    let (mut rows, mut start, mut text) = (Vec::new(), 0, Vec::new());
+    let mut rows = Vec::new();
+    let mut start = skip_mark(&mut reader)?;
     for line in 1.. {
-        text.clear();
-        let read = reader.read_until(b'\n', &mut text)?;
-        if read == 0 {
+        let (mut length, mut blank, mut ended) = (0, true, false);
+        while !ended {
+            let buffer = reader.fill_buf()?;
+            if buffer.is_empty() {
+                break;
+            }
+            let end = buffer.iter().position(|&byte| byte == b'\n');
+            let piece = end.map_or(buffer, |end| &buffer[..=end]);
+            blank &= piece.trim_ascii().is_empty();
+            ended = end.is_some();
+            let read = piece.len();
+            length += read;
+            reader.consume(read);
+        }
+        if length == 0 {
             break;
         }
-        let mark = if line == 1 && text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        let content = &text[mark..];
-        if !content.trim_ascii().is_empty() {
-            rows.push(Span { start: start + mark as u64, length: content.len(), at: At::Line(line) });
+        if !blank {
+            rows.push(Span { start, length, at: At::Line(line) });
         }
-        start += read as u64;
+        start += length as u64;
     }
     Ok(rows)
 }
 
-fn begins_a_list(text: &[u8]) -> bool {
-    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start().starts_with(b"[")
+/// Passes over a byte order mark and returns its length.
+fn skip_mark(reader: &mut BufReader<File>) -> std::io::Result<u64> {
+    let mut first = [0; BYTE_ORDER_MARK.len()];
+    let mut read = 0;
+    while read < first.len() {
+        match reader.read(&mut first[read..])? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    let length = if first == *BYTE_ORDER_MARK { read as u64 } else { 0 };
+    reader.seek(SeekFrom::Start(length))
+}
+
+fn begins_a_list(file: &File) -> std::io::Result<bool> {
+    let mut reader = BufReader::new(file.try_clone()?);
+    skip_mark(&mut reader)?;
+    for byte in reader.bytes() {
+        let byte = byte?;
+        if !byte.is_ascii_whitespace() {
+            return Ok(byte == b'[');
+        }
+    }
+    Ok(false)
 }
 
 /// The elements of a list.

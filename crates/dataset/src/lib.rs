@@ -41,7 +41,9 @@ mod messages;
 mod row;
 
 mod cell;
+mod image_path;
 mod json;
+mod limits;
 mod parquet;
 
 mod sampler;
@@ -54,6 +56,7 @@ mod error;
 pub use dataset::{Dataset, DatasetConfig, read_json_lines};
 pub use error::DatasetError;
 pub use layout::{Layout, NamedColumns, Preset};
+pub use limits::Limits;
 pub use problem::{At, IMAGE_MARKER, ImageSource, Place, Problem};
 pub use sampler::Sampler;
 pub use selection::Selection;

@@ -18,6 +18,7 @@ use parquet::schema::types::TypePtr;
 use crate::DatasetError;
 use crate::cell::Cell;
 use crate::layout::{Columns, Preset};
+use crate::limits::Limits;
 use crate::problem::{At, Place};
 
 /// Rows decoded at once. Images make them large, and a random visit wants one of them.
@@ -83,7 +84,7 @@ impl ParquetFile {
     }
 
     /// Reads one row. The cursor of an earlier call makes neighbouring rows cheap; `None` is a fine start.
-    pub(crate) fn row(&self, row: usize, cursor: &mut Option<Cursor>) -> Result<Cell, DatasetError> {
+    pub(crate) fn row(&self, row: usize, cursor: &mut Option<Cursor>, limits: &Limits) -> Result<Cell, DatasetError> {
         let group = self.starts.partition_point(|&start| start <= row) - 1;
         let at = row - self.starts[group];
         let here = match cursor.take() {
@@ -98,6 +99,7 @@ impl ParquetFile {
         }
         let cells = Cell::of_struct(&here.rows, at - here.start);
         *cursor = Some(here);
+        limits.row(cells.bytes(), || self.place(row))?;
         Ok(cells)
     }
 

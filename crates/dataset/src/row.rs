@@ -1,13 +1,13 @@
 //! From a row of any file to a problem.
 
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::DatasetError;
 use crate::cell::Cell;
+use crate::image_path::ImageFolder;
 use crate::layout::Columns;
+use crate::limits::Limits;
 use crate::messages::Conversation;
 use crate::problem::{IMAGE_MARKER, ImageSource, Place, Problem};
 
@@ -15,8 +15,9 @@ use crate::problem::{IMAGE_MARKER, ImageSource, Place, Problem};
 pub(crate) struct Row<'a> {
     pub(crate) cells: Cell,
     pub(crate) columns: &'a Columns,
-    /// Where relative paths of images start.
-    pub(crate) folder: &'a Path,
+    /// Where image files are.
+    pub(crate) folder: ImageFolder<'a>,
+    pub(crate) limits: &'a Limits,
     pub(crate) place: Place,
 }
 
@@ -39,6 +40,10 @@ impl Row<'_> {
             problem.insert_str(0, &IMAGE_MARKER.repeat(images.len()));
         }
         let (markers, images_found) = (problem.matches(IMAGE_MARKER).count(), images.len());
+        if images_found > self.limits.images {
+            let limit = self.limits.images;
+            return Err(DatasetError::TooManyImages { place: self.place.clone(), images: images_found, limit });
+        }
         if markers != images_found {
             return Err(DatasetError::MarkerCount { place: self.place.clone(), markers, images: images_found });
         }
@@ -117,7 +122,7 @@ impl Row<'_> {
     fn image(&self, cell: &Cell) -> Result<ImageSource, DatasetError> {
         match cell {
             Cell::Text(text) => self.named_image(text),
-            Cell::Bytes(bytes) => Ok(ImageSource::Bytes(bytes.clone())),
+            Cell::Bytes(bytes) => self.content(bytes.clone()),
             Cell::Object(_) => {
                 let inner = ["bytes", "path", "url", "image", "image_url"].map(|key| (key, cell.at(key)));
                 match inner.into_iter().find(|(_, inner)| inner.is_some_and(|inner| *inner != Cell::Null)) {
@@ -145,18 +150,33 @@ impl Row<'_> {
         if name.starts_with("http://") || name.starts_with("https://") {
             return Err(DatasetError::RemoteImage { place: self.place.clone(), url: name.to_owned() });
         }
-        let image = self.folder.join(name.strip_prefix("file://").unwrap_or(name));
-        if !image.is_file() {
-            return Err(DatasetError::MissingImage { place: self.place.clone(), image });
-        }
+        let image = self.folder.find(name.strip_prefix("file://").unwrap_or(name), &self.place)?;
+        let bytes = image.metadata().map_or(0, |metadata| metadata.len());
+        self.accept(bytes, &image.display().to_string())?;
         Ok(ImageSource::File(image))
+    }
+
+    /// An image whose content stands in the row.
+    fn content(&self, bytes: Vec<u8>) -> Result<ImageSource, DatasetError> {
+        self.accept(bytes.len() as u64, "in the row")?;
+        Ok(ImageSource::Bytes(bytes))
+    }
+
+    /// Refuses an image of too many bytes.
+    fn accept(&self, bytes: u64, image: &str) -> Result<(), DatasetError> {
+        let limit = self.limits.image_bytes;
+        if bytes > limit {
+            let (place, image) = (self.place.clone(), image.to_owned());
+            return Err(DatasetError::ImageBytes { place, image, bytes, limit });
+        }
+        Ok(())
     }
 
     /// An image written in base64, with or without line breaks.
     fn decoded(&self, content: &str, whole: &str) -> Result<ImageSource, DatasetError> {
         let content: String = content.split_ascii_whitespace().collect();
         match STANDARD.decode(content) {
-            Ok(bytes) => Ok(ImageSource::Bytes(bytes)),
+            Ok(bytes) => self.content(bytes),
             Err(_) => Err(self.no_image(Cell::Text(whole.to_owned()).shown())),
         }
     }

@@ -1,7 +1,9 @@
 //! What is said around a problem.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
+use std::thread;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde::{Deserialize, Serialize};
@@ -11,8 +13,8 @@ use crate::DatasetError;
 /// Instructions a template of which is known by name: its name and text.
 ///
 /// # Source
-/// `vppo`: arXiv:2510.09285, appendix, and the released `math_format_perception.jinja`, which PAPO and PGPO use too. `math`, `r1v`
-/// and `dapo`: the files of these names of EasyR1.
+/// `vppo`: arXiv:2510.09285, appendix, and the released `math_format_perception.jinja`, which PAPO and PGPO use too.
+/// `math`, `r1v` and `dapo`: the files of these names of EasyR1.
 const KNOWN: [(&str, &str); 5] = [
     ("none", "{{ content }}"),
     (
@@ -41,13 +43,19 @@ const KNOWN: [(&str, &str); 5] = [
     ),
 ];
 
+/// Stack of the thread that renders: so much, and so much for each byte of the template. The template's compiler calls
+/// itself for every operator of a chain, and an operator may be one byte.
+const STACK: usize = 2 << 20;
+const STACK_PER_BYTE: usize = 4 << 10;
+
 /// Steps a template may take for one problem.
 const FUEL: u64 = 100_000;
 
 /// A Jinja template of the user's turn; `content` stands for the problem's text.
 ///
-/// In files it is a name (`none`, `vppo`, `math`, `r1v`, `dapo`), the path of a file, or `{"text": …}` with the template itself. A file
-/// is read when the setting is, and written back as its text, so that a run does not change with the file.
+/// In files it is a name (`none`, `vppo`, `math`, `r1v`, `dapo`), the path of a file, or `{"text": …}` with the
+/// template itself. A file is read when the setting is, and written back as its text, so that a run does not change
+/// with the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub struct Template {
@@ -55,6 +63,9 @@ pub struct Template {
 }
 
 impl Template {
+    /// Bytes of the largest template there can be.
+    pub const MAX_BYTES: u64 = 64 << 10;
+
     /// The names of the built-in templates.
     pub fn names() -> impl Iterator<Item = &'static str> {
         KNOWN.iter().map(|(name, _)| *name)
@@ -73,7 +84,15 @@ impl Template {
             let known = Self::names().collect::<Vec<_>>().join(", ");
             return Err(DatasetError::UnknownTemplate { name: name.to_owned(), known });
         }
-        Self::new(&fs::read_to_string(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?)
+        let failed = |source| DatasetError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let bytes = file.metadata().map_err(failed)?.len();
+        if bytes > Self::MAX_BYTES {
+            return Err(DatasetError::TemplateTooLarge { path: path.to_owned(), bytes, limit: Self::MAX_BYTES });
+        }
+        let mut text = String::new();
+        file.take(Self::MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+        Self::new(&text)
     }
 
     /// A template of one's own.
@@ -95,6 +114,21 @@ impl Template {
     /// # Errors
     /// The template fails on this text, or takes too many steps.
     pub fn render(&self, problem: &str) -> Result<String, DatasetError> {
+        let failed = |reason: String| DatasetError::Template { reason };
+        let (bytes, limit) = (self.text.len(), Self::MAX_BYTES);
+        if bytes as u64 > limit {
+            return Err(failed(format!("it has {bytes} bytes, the limit is {limit}")));
+        }
+        thread::scope(|scope| {
+            let builder = thread::Builder::new().stack_size(STACK + STACK_PER_BYTE * bytes);
+            let rendering = builder.spawn_scoped(scope, || self.render_here(problem));
+            let rendering = rendering.map_err(|error| failed(format!("there is no thread for it: {error}")))?;
+            rendering.join().unwrap_or_else(|_| Err(failed("its engine gave up".to_owned())))
+        })
+    }
+
+    /// As [`Self::render`], on a stack that is large enough.
+    fn render_here(&self, problem: &str) -> Result<String, DatasetError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));

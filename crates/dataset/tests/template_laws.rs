@@ -31,6 +31,20 @@ fn built_in_templates_have_the_released_words() {
     assert_eq!(Template::default(), Template::find("none").expect("built in"));
 }
 
+/// Chains of operators as long as a template can be: the compiler calls itself for each.
+#[test]
+fn chains_of_operators_do_not_exhaust_the_stack() {
+    let most = Template::MAX_BYTES as usize - 100;
+    let aside = |inside: String| format!("{{{{ content }}}}{{% if false %}}{inside}{{% endif %}}");
+    let chain = |operator: &str| aside(format!("{{{{ 1{} }}}}", operator.repeat(most / operator.len())));
+    let alternatives = aside(format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(most / 12)));
+    let negations = aside(format!("{{{{ {}1 }}}}", "-".repeat(most)));
+    for text in [chain(".a"), chain("~1"), chain("[0]"), alternatives, negations] {
+        let template = Template::new(&text).unwrap_or_else(|error| panic!("{}: {error}", &text[..50]));
+        assert_eq!(template.render(QUESTION).expect("the chain is never followed"), QUESTION);
+    }
+}
+
 proptest! {
     /// A problem is data: braces, percent signs, markup and quotes in it mean nothing to a template.
     #[test]

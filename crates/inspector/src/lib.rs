@@ -11,8 +11,14 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+mod error;
 mod page;
+mod read;
 mod record;
+mod server;
 
+pub use error::InspectorError;
 pub use page::{Comparison, GroupPictures, Page, Picture, Rollout};
+pub use read::{read_metrics, read_rollouts};
 pub use record::{ContrastRecord, Finish, RolloutRecord, TokenRecord};
+pub use server::Server;

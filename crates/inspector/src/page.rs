@@ -1,5 +1,11 @@
 //! What a page shows.
 
+mod block;
+mod document;
+mod index;
+mod summary;
+mod write;
+
 use serde_json::{Map, Value};
 
 use crate::record::{RolloutRecord, TokenRecord};

@@ -18,6 +18,7 @@ use vlm_model::processor::Processor;
 use vlm_model::{Checkpoint, ExportOptions, export};
 
 use self::manifest::Manifest;
+use crate::config::TrainConfig;
 use crate::step::Trainer;
 use crate::{TrainError, disk};
 
@@ -82,9 +83,16 @@ pub fn save(trainer: &Trainer) -> Result<PathBuf, TrainError> {
         let _ = disk::remove_if_there(&aside);
         return Err(TrainError::NotSaved { step, source: Box::new(source), kept: kept(&trainer.config.output) });
     }
-    let schedule = &trainer.config.schedule;
-    tracker::tidy(&folder, schedule.keep, schedule.keep_best)?;
+    tidy(&trainer.config)?;
     Ok(target)
+}
+
+/// Removes the checkpoints that are not to be kept, and writes down which are the newest and the best.
+///
+/// # Errors
+/// If one cannot be removed or that not be written.
+pub(crate) fn tidy(config: &TrainConfig) -> Result<(), TrainError> {
+    tracker::tidy(&config.output.join(CHECKPOINTS), config.schedule.keep, config.schedule.keep_best)
 }
 
 /// Refuses a policy with weights that are not finite.

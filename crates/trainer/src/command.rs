@@ -1,9 +1,13 @@
 //! The command line.
 
+mod config;
 mod credit;
 mod data;
+mod doctor;
+mod dry_run;
 mod eval;
 mod generate;
+mod inspect;
 mod log;
 mod question;
 mod recipe;
@@ -34,12 +38,16 @@ struct Arguments {
 enum Command {
     /// Train a policy; without arguments, the embedded demonstration
     Train(train::Train),
+    /// Print, check and explain configurations, and convert those of EasyR1
+    Config(config::ConfigCommand),
     /// Measure how well a model answers problems
     Eval(eval::Eval),
     /// Answer a question about images
     Generate(generate::Generate),
     /// Show how each token of a response depends on the images
     Score(score::Score),
+    /// Make a page to look at a run: curves, responses token by token, images, comparisons
+    Inspect(inspect::Inspect),
     /// Assign token credit: one JSON object per line in, one per line out
     Credit(credit::Credit),
     /// Look at data before training on it
@@ -48,6 +56,8 @@ enum Command {
     Recipe(recipe::RecipeCommand),
     /// Judge answers by a reward, without a model
     Reward(reward::RewardCommand),
+    /// Say what this machine has, and whether its devices compute what they should
+    Doctor(doctor::Doctor),
 }
 
 /// Runs the program; errors go to standard error and make the exit status non-zero.
@@ -59,13 +69,16 @@ pub(crate) fn main() -> ExitCode {
     }
     let result = match arguments.command {
         Command::Train(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Eval(command) => command.run(),
         Command::Generate(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Inspect(command) => command.run(),
         Command::Credit(command) => command.run(),
         Command::Data(command) => command.run(),
         Command::Recipe(command) => command.run(),
         Command::Reward(command) => command.run(),
+        Command::Doctor(command) => command.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

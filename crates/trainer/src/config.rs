@@ -1,6 +1,12 @@
 //! A run's configuration: one typed value, read from TOML, changed by `key=value`, written beside the run.
 
 mod data;
+mod documentation;
+mod draft;
+mod import;
+mod keys;
+mod ranges;
+mod suggestion;
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +14,16 @@ use dataset::Selection;
 use reward::{RewardConfig, SoftOverlong};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
+use self::draft::Draft;
 use crate::TrainError;
 
 pub use data::DataConfig;
+pub use documentation::{documentation, explanation};
+pub(crate) use draft::override_all;
+pub use import::{Fate, ImportedConfig, ImportedKey};
+pub use keys::{Key, RecipeKey};
 
 /// Everything a run depends on besides its recipe's definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -209,14 +221,19 @@ impl TrainConfig {
     /// as a string).
     ///
     /// # Errors
-    /// Names the file or override and what is wrong; unknown keys are errors.
+    /// Names the file and line, or the override, and what is wrong; unknown keys are errors and answered with the nearest
+    /// valid one.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::file("read", path))?;
-        let place = path.display().to_string();
-        let mut table: toml::Table =
-            text.parse().map_err(|error| TrainError::Config { place: place.clone(), reason: format!("{error}") })?;
-        override_all(&mut table, overrides)?;
-        Self::from_table(table, place)
+        let text = crate::limits::read_text(path)?;
+        Draft::of_file(&path.display().to_string(), &text, overrides)?.understood()
+    }
+
+    /// Reads TOML from memory; `place` says in messages where it comes from.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(text: &str, place: &str) -> Result<Self, TrainError> {
+        Draft::of_file(place, text, &[])?.understood()
     }
 
     /// Applies `key=value` overrides to this configuration.
@@ -224,18 +241,9 @@ impl TrainConfig {
     /// # Errors
     /// As [`Self::read`].
     pub fn with_overrides(&self, overrides: &[String]) -> Result<Self, TrainError> {
-        let mut table = toml::Table::try_from(self)
+        let table = Table::try_from(self)
             .map_err(|error| TrainError::Config { place: "defaults".to_owned(), reason: error.to_string() })?;
-        override_all(&mut table, overrides)?;
-        Self::from_table(table, "command line".to_owned())
-    }
-
-    fn from_table(table: toml::Table, place: String) -> Result<Self, TrainError> {
-        let config: Self = table
-            .try_into()
-            .map_err(|error| TrainError::Config { place: place.clone(), reason: format!("{error}") })?;
-        config.validate().map_err(|reason| TrainError::Config { place, reason })?;
-        Ok(config)
+        Draft::of_table(table, overrides)?.understood()
     }
 
     /// The configuration as TOML.
@@ -243,68 +251,20 @@ impl TrainConfig {
     /// # Errors
     /// If a path is not valid Unicode.
     pub fn to_toml(&self) -> Result<String, TrainError> {
-        toml::to_string_pretty(self).map_err(|error| TrainError::Config {
-            place: "resolved configuration".to_owned(),
-            reason: error.to_string(),
-        })
+        toml::to_string_pretty(self).map_err(|error| unwritable(&error))
     }
 
-    fn validate(&self) -> Result<(), String> {
-        let at_least_one = [
-            ("rollout.prompts_per_step", self.rollout.prompts_per_step),
-            ("rollout.responses", self.rollout.responses),
-            ("rollout.max_rounds", self.rollout.max_rounds),
-            ("rollout.max_rows", self.rollout.max_rows),
-            ("update.updates_per_step", self.update.updates_per_step),
-            ("update.tokens_per_micro_batch", self.update.tokens_per_micro_batch),
-            ("update.vocabulary_chunk", self.update.vocabulary_chunk),
-            ("update.max_skipped_in_a_row", self.update.max_skipped_in_a_row),
-            ("schedule.save_every", self.schedule.save_every),
-            ("schedule.keep", self.schedule.keep),
-            ("schedule.validation_samples", self.schedule.validation_samples),
-        ];
-        if let Some((key, _)) = at_least_one.iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{key} is 0; use at least 1"));
-        }
-        let update = &self.update;
-        let ranges = [
-            ("update.learning_rate", update.learning_rate, update.learning_rate >= 0.0),
-            ("update.weight_decay", f64::from(update.weight_decay), update.weight_decay >= 0.0),
-            ("update.beta_1", f64::from(update.beta_1), (0.0..1.0).contains(&update.beta_1)),
-            ("update.beta_2", f64::from(update.beta_2), (0.0..1.0).contains(&update.beta_2)),
-            ("update.epsilon", f64::from(update.epsilon), update.epsilon > 0.0),
-            ("update.max_gradient_norm", update.max_gradient_norm, update.max_gradient_norm > 0.0),
-        ];
-        if let Some((key, value, _)) = ranges.iter().find(|(_, value, holds)| !holds || value.is_nan()) {
-            return Err(format!("{key} is {value}, which is out of range"));
-        }
-        self.data.validate()?;
-        self.rollout.sampling.validate().map_err(|error| format!("rollout.sampling: {error}"))
+    /// The configuration as it is written in TOML, where a number of single precision has as few digits as it needs.
+    ///
+    /// # Errors
+    /// As [`Self::to_toml`].
+    pub fn to_table(&self) -> Result<Table, TrainError> {
+        self.to_toml()?.parse().map_err(|error: toml::de::Error| unwritable(&error))
     }
 }
 
-/// Sets dotted keys of a table from `key=value` texts.
-pub(crate) fn override_all(table: &mut toml::Table, overrides: &[String]) -> Result<(), TrainError> {
-    for text in overrides {
-        let wrong = |reason: &str| TrainError::Config { place: text.clone(), reason: reason.to_owned() };
-        let (key, value) = text.split_once('=').ok_or_else(|| wrong("expected key=value"))?;
-        let value = parse_value(value.trim());
-        let mut keys: Vec<&str> = key.trim().split('.').collect();
-        let last = keys.pop().filter(|last| !last.is_empty()).ok_or_else(|| wrong("the key is empty"))?;
-        let mut at = &mut *table;
-        for key in keys {
-            let entry = at.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            at = entry.as_table_mut().ok_or_else(|| wrong("a part of the key is not a section"))?;
-        }
-        at.insert(last.to_owned(), value);
-    }
-    Ok(())
-}
-
-/// A TOML value, or a string if it is none.
-fn parse_value(text: &str) -> toml::Value {
-    let parsed: Result<toml::Table, _> = format!("value = {text}").parse();
-    parsed.ok().and_then(|mut table| table.remove("value")).unwrap_or_else(|| toml::Value::String(text.to_owned()))
+fn unwritable(error: &dyn std::fmt::Display) -> TrainError {
+    TrainError::Config { place: "resolved configuration".to_owned(), reason: error.to_string() }
 }
 
 #[cfg(test)]
@@ -312,11 +272,7 @@ mod tests {
     use super::*;
 
     fn config() -> TrainConfig {
-        TrainConfig::from_table(
-            "model = 'm'\noutput = 'o'\n[data]\ntrain = 't.jsonl'".parse().expect("TOML"),
-            "test".to_owned(),
-        )
-        .expect("valid")
+        TrainConfig::parse("model = 'm'\noutput = 'o'\n[data]\ntrain = 't.jsonl'", "test").expect("valid")
     }
 
     #[test]

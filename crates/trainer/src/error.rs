@@ -26,6 +26,9 @@ pub enum TrainError {
     /// The reward.
     #[error(transparent)]
     Reward(#[from] reward::RewardError),
+    /// Records of a run, or a page of them.
+    #[error(transparent)]
+    Inspector(#[from] inspector::InspectorError),
     /// A problem that cannot be made into a prompt.
     #[error("{place}: {source}")]
     Problem {
@@ -76,6 +79,20 @@ pub enum TrainError {
         /// All problems.
         problems: usize,
     },
+    /// A folder that holds no run.
+    #[error("{} holds no run: there is no config.toml in it", folder.display())]
+    NoRun {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A checkpoint that a run has not kept and that is no folder.
+    #[error("there is no checkpoint `{name}`; the run has {known}, or give the path of a checkpoint folder")]
+    UnknownCheckpoint {
+        /// What was asked for.
+        name: String,
+        /// What the run has.
+        known: String,
+    },
     /// Problems other than those a run began with.
     #[error("the checkpoint was trained on {recorded} problems, now there are {found}; bring the data back to go on")]
     DataChanged {
@@ -85,7 +102,7 @@ pub enum TrainError {
         found: usize,
     },
     /// A configuration file or override that cannot be understood.
-    #[error("configuration {place}: {reason}")]
+    #[error("configuration: {place}: {reason}")]
     Config {
         /// File, key or `command line`.
         place: String,
@@ -124,6 +141,24 @@ pub enum TrainError {
         /// Why not, and what to do.
         reason: String,
     },
+    /// A device that does not compute what it should.
+    #[error(
+        "{name} fails {failed} checks of `sightline doctor`:\n{table}\nchoose another device, or train on it all the same with --skip-doctor"
+    )]
+    UnsoundDevice {
+        /// The device.
+        name: String,
+        /// Checks that failed.
+        failed: usize,
+        /// What was found.
+        table: String,
+    },
+    /// Devices of which the doctor has shown what is wrong.
+    #[error("{names} computed what it should not; see the checks marked FAILED")]
+    UnsoundDevices {
+        /// The devices.
+        names: String,
+    },
     /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
@@ -133,6 +168,16 @@ pub enum TrainError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A text file is larger than anything it could hold.
+    #[error("{} has {bytes} bytes, the limit is {limit}; is it another file?", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
     },
     /// A JSON document that cannot be understood or written.
     #[error("{place}: {source}")]
@@ -160,19 +205,19 @@ pub enum TrainError {
     },
     /// A checkpoint that could not be written.
     #[error(
-        "step {step} could not be saved: {source}; {kept}: make room or make the folder writable, then give the same command"
+        "step {step} could not be saved: {source}; {kept}; make room or make the folder writable, and give the same command"
     )]
     NotSaved {
         /// Its step.
         step: usize,
         /// Why not.
-        source: Box<TrainError>,
+        source: Box<Self>,
         /// What is left.
         kept: String,
     },
     /// A policy with weights that are no numbers, which no step can mend.
     #[error(
-        "step {step} has left weights that are not finite, which are not saved; {kept}, with a lower update.learning_rate and --accept-changes for instance"
+        "step {step} has left weights that are not finite, which are not saved; {kept}; a lower update.learning_rate may help, with --accept-changes"
     )]
     SpoiltPolicy {
         /// The step.
@@ -190,7 +235,7 @@ pub enum TrainError {
     },
     /// A run that learns nothing any more.
     #[error(
-        "step {step}: nothing was learned from {steps} steps on end, since log-probabilities or gradients were not finite; {kept}, with a lower update.learning_rate and --accept-changes for instance"
+        "step {step}: nothing was learned from {steps} steps on end, since log-probabilities or gradients were not finite; {kept}; a lower update.learning_rate may help, with --accept-changes"
     )]
     NotFinite {
         /// The last step.

@@ -38,8 +38,12 @@ mod config;
 pub mod demo;
 mod device;
 mod disk;
+pub mod doctor;
 mod download;
+mod dry_run;
 mod error;
+mod inspect;
+mod limits;
 mod observe;
 mod recipe;
 mod record;
@@ -50,15 +54,21 @@ mod stop;
 
 pub use checkpoint::{RunState, Validation, newest, restore, save};
 pub use collect::{Collected, Group, RewardSums, Source};
-pub use config::{DataConfig, RecordConfig, RolloutConfig, ScheduleConfig, TrainConfig, UpdateConfig};
-pub use device::device;
+pub use config::{
+    DataConfig, Fate, ImportedConfig, ImportedKey, Key, RecipeKey, RecordConfig, RolloutConfig, ScheduleConfig,
+    TrainConfig, UpdateConfig, documentation, explanation,
+};
+pub use device::{Backend, FoundDevice, backends, device};
 pub use download::Hub;
+pub use dry_run::{Check, CheckState, DryRun, Memory, MemoryItem};
 pub use error::TrainError;
 pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
 pub use gradients::{ClippedGradient, Gradients};
+pub use inspect::{Inspection, Other, Steps};
+pub use limits::{MAX_TEXT_BYTES, read_text};
 pub use loss::{
     BuiltInLoss, Cispo, ClipRange, ClippedSurrogate, Counts, Gspo, ImplicitPerception, ImportanceCorrection,
     ImportanceLevel, KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss,
@@ -82,6 +92,6 @@ pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
 pub use stop::Stop;
 pub use update::{Lesson, UpdateReport, Updater};
-pub use view::{Draw, PromptView, Side, perturbed_patches};
+pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
 pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

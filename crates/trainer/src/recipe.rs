@@ -185,7 +185,7 @@ impl Recipe {
     /// # Errors
     /// If the file cannot be read or does not hold a recipe.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = std::fs::read_to_string(path).map_err(TrainError::file("read", path))?;
+        let text = crate::limits::read_text(path)?;
         let place = path.display().to_string();
         if path.extension().is_some_and(|extension| extension == "toml") {
             return toml::from_str(&text).map_err(|error| TrainError::Config { place, reason: error.to_string() });

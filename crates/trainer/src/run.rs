@@ -65,15 +65,17 @@ impl Trainer {
     /// # Errors
     /// If the folder already holds a run, or anything cannot be loaded.
     pub fn start(config: TrainConfig) -> Result<Self, TrainError> {
-        let exists = || TrainError::RunExists { folder: config.output.clone() };
+        let output = config.output.clone();
+        let exists = || TrainError::RunExists { folder: output.clone() };
         // Checkpoints without a configuration are somebody's too, and of higher numbers than the first ones to come.
-        if holds_run(&config.output) || checkpoint::are_in(&config.output) {
+        if holds_run(&output) || checkpoint::are_in(&output) {
             return Err(exists());
         }
-        let mut trainer = Self::load(config.clone(), Recipe::find(&config.recipe)?, None)?;
-        let folder = RunFolder::lock(&config.output)?;
+        let recipe = Recipe::find(&config.recipe)?;
+        let mut trainer = Self::load(config, recipe, None)?;
+        let folder = RunFolder::lock(&output)?;
         // Another process may have been faster.
-        if holds_run(&config.output) {
+        if holds_run(&output) {
             return Err(exists());
         }
         folder.write(&trainer.config, &trainer.algorithm.recipe)?;

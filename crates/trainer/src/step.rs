@@ -177,11 +177,15 @@ impl Trainer {
         self.stopped()
     }
 
-    /// How far the run has come: 0 at its first step, 1 at its last.
     fn progress(&self) -> Result<Fraction, TrainError> {
-        let last = self.config.schedule.steps.saturating_sub(1).max(1);
-        Ok(Fraction::new((self.step as f64 / last as f64).min(1.0))?)
+        progress(self.step, self.config.schedule.steps)
     }
+}
+
+/// How far a run of `steps` steps has come when it has taken `step` of them: 0 at its first, 1 at its last.
+pub(crate) fn progress(step: usize, steps: usize) -> Result<Fraction, TrainError> {
+    let last = steps.saturating_sub(1).max(1);
+    Ok(Fraction::new((step as f64 / last as f64).min(1.0))?)
 }
 
 /// What was collected, or nothing and one if the policy's predictions were not finite.

@@ -50,7 +50,23 @@ impl PromptView {
     }
 }
 
-/// The patches of a changed image: changed before or after it is resized for the model.
+/// A changed image as the model sees it: changed before or after it is resized for the model.
+///
+/// # Errors
+/// If the image cannot be resized.
+pub fn perturbed_image(
+    change: &PerturbedImage,
+    image: &RgbImage,
+    processor: &ImageProcessor,
+    random: &mut dyn Rng,
+) -> Result<RgbImage, TrainError> {
+    Ok(match change.surface {
+        Surface::Image => processor.resized(&change.perturbation.apply(image, random))?,
+        Surface::ModelInput => change.perturbation.apply(&processor.resized(image)?, random),
+    })
+}
+
+/// The patches of a changed image.
 ///
 /// # Errors
 /// If the image cannot be processed.
@@ -60,12 +76,7 @@ pub fn perturbed_patches(
     processor: &ImageProcessor,
     random: &mut dyn Rng,
 ) -> Result<ImagePatches, TrainError> {
-    Ok(match change.surface {
-        Surface::Image => processor.patches(&change.perturbation.apply(image, random))?,
-        Surface::ModelInput => {
-            processor.patches_of_resized(&change.perturbation.apply(&processor.resized(image)?, random))?
-        }
-    })
+    Ok(processor.patches_of_resized(&perturbed_image(change, image, processor, random)?)?)
 }
 
 /// Which of a step's changed images: it and the seed decide the random numbers, nothing else does.

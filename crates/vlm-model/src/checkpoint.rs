@@ -14,6 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::config::ModelConfig;
+use crate::limits::{MAX_WEIGHTS_HEADER_BYTES, read_json};
 use crate::model::QwenVl;
 use crate::weights::{Init, WeightSource};
 use crate::{ModelError, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
@@ -63,14 +64,12 @@ impl Checkpoint {
         let index_path = folder.join(WEIGHTS_INDEX_FILE);
         let single = folder.join(WEIGHTS_FILE);
         if index_path.exists() {
-            let bytes = std::fs::read(&index_path)
-                .map_err(|source| ModelError::ReadFile { path: index_path.clone(), source })?;
-            let index: Index = serde_json::from_slice(&bytes)
-                .map_err(|source| ModelError::ParseFile { path: index_path.clone(), source })?;
-            let names: BTreeSet<&String> = index.weight_map.values().collect();
-            if let Some(name) = names.iter().find(|name| !is_plain_file_name(name)) {
-                return Err(ModelError::FileOutsideFolder { index: index_path, name: (*name).clone() });
+            let index: Index = read_json(&index_path)?;
+            if let Some((tensor, name)) = index.weight_map.iter().find(|(_, name)| !is_plain_file_name(name)) {
+                let (tensor, name) = (tensor.clone(), name.clone());
+                return Err(ModelError::FileOutsideFolder { index: index_path, tensor, name });
             }
+            let names: BTreeSet<&String> = index.weight_map.values().collect();
             let checkpoint = Self::map(names.iter().map(|name| folder.join(name)).collect())?;
             for (tensor, file) in &index.weight_map {
                 let stored = checkpoint.tensors.get(&hub_name(tensor));
@@ -90,8 +89,16 @@ impl Checkpoint {
         let mut checkpoint = Self { files: Vec::new(), tensors: BTreeMap::new() };
         for path in paths {
             let read = |source| ModelError::ReadFile { path: path.clone(), source };
+            // A pipe would be waited for.
+            if !std::fs::metadata(&path).map_err(read)?.is_file() {
+                return Err(read(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file")));
+            }
             let file = File::open(&path).map_err(read)?;
             let map = map_file(&file).map_err(read)?;
+            let bytes = map.first_chunk().map_or(0, |&bytes| u64::from_le_bytes(bytes));
+            if bytes > MAX_WEIGHTS_HEADER_BYTES {
+                return Err(ModelError::HeaderTooLarge { path, bytes, limit: MAX_WEIGHTS_HEADER_BYTES });
+            }
             let damaged = |source| ModelError::DamagedWeights { path: path.clone(), source };
             let (header, metadata) = SafeTensors::read_metadata(&map).map_err(damaged)?;
             let data = header + size_of::<u64>();
@@ -116,27 +123,20 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Requires that every tensor has been handed out. A stray `lm_head.weight` beside tied embeddings is let pass, since
-    /// transformers writes one in some versions.
+    /// Requires, from the files' headers alone, that every tensor of a model is there with its shape, as a number that can be read,
+    /// and that nothing is left over.
     ///
     /// # Errors
-    /// Names the first tensor nobody asked for.
-    pub fn finish(mut self, config: &ModelConfig) -> Result<(), ModelError> {
-        if config.tie_word_embeddings {
-            self.tensors.remove("lm_head.weight");
+    /// As [`load`], as far as it concerns names, shapes and types.
+    pub fn verify(mut self, config: &ModelConfig) -> Result<(), ModelError> {
+        for (name, shape) in config.tensors() {
+            self.take_stored(&name, &shape)?;
         }
-        match self.tensors.pop_first() {
-            Some((name, stored)) => {
-                let path = self.files[stored.file].0.clone();
-                Err(ModelError::UnexpectedTensor { name, path, others: self.tensors.len() })
-            }
-            None => Ok(()),
-        }
+        self.finish(config)
     }
-}
 
-impl WeightSource for Checkpoint {
-    fn take(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<TensorData, ModelError> {
+    /// Takes a tensor out of the list of those that are stored, with the type of its numbers.
+    fn take_stored(&mut self, name: &str, shape: &[usize]) -> Result<(StoredTensor, DType), ModelError> {
         let place = || {
             self.files
                 .first()
@@ -158,6 +158,31 @@ impl WeightSource for Checkpoint {
                 return Err(ModelError::TensorType { name: name.to_owned(), found: format!("{other:?}") });
             }
         };
+        Ok((stored, dtype))
+    }
+
+    /// Requires that every tensor has been handed out. A stray `lm_head.weight` beside tied embeddings is let pass, since
+    /// transformers writes one in some versions.
+    ///
+    /// # Errors
+    /// Names the first tensor nobody asked for.
+    pub fn finish(mut self, config: &ModelConfig) -> Result<(), ModelError> {
+        if config.tie_word_embeddings {
+            self.tensors.remove("lm_head.weight");
+        }
+        match self.tensors.pop_first() {
+            Some((name, stored)) => {
+                let path = self.files[stored.file].0.clone();
+                Err(ModelError::UnexpectedTensor { name, path, others: self.tensors.len() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl WeightSource for Checkpoint {
+    fn take(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<TensorData, ModelError> {
+        let (stored, dtype) = self.take_stored(name, shape)?;
         let bytes = self.files[stored.file].1[stored.start..stored.end].to_vec();
         Ok(TensorData::from_bytes_vec(bytes, stored.shape, dtype).convert_dtype(DType::F32))
     }
@@ -176,7 +201,9 @@ fn hub_name(name: &str) -> String {
 
 fn is_plain_file_name(name: &str) -> bool {
     let mut components = Path::new(name).components();
-    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) && !name.contains('\\')
+    // The name is the same on every system: separators and drives of another one are refused too.
+    let is_one = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
+    is_one && !name.contains(['/', '\\', ':', '\0'])
 }
 
 #[expect(

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::ModelError;
+use crate::limits::read_json;
 
 /// Everything needed to build a Qwen2.5-VL model.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,9 +183,7 @@ impl ModelConfig {
     /// If the file cannot be read or does not describe a Qwen2.5-VL model this crate can compute.
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("config.json");
-        let bytes = std::fs::read(&path).map_err(|source| ModelError::ReadFile { path: path.clone(), source })?;
-        let value = serde_json::from_slice(&bytes).map_err(|source| ModelError::ParseFile { path, source })?;
-        Self::from_hub_json(&value)
+        Self::from_hub_json(&read_json(&path)?)
     }
 
     /// Reads either spelling of a Hub configuration.

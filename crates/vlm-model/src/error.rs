@@ -15,6 +15,16 @@ pub enum ModelError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A file is larger than anything it could hold.
+    #[error("{} has {bytes} bytes, the limit is {limit}; is it another file?", path.display())]
+    FileTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
+    },
     /// A file could not be copied.
     #[error("cannot copy {} to {}: {source}", from.display(), to.display())]
     CopyFile {
@@ -61,6 +71,14 @@ pub enum ModelError {
         width: u32,
         /// Their product.
         pixels: u64,
+        /// The most that is allowed.
+        limit: u64,
+    },
+    /// An encoded image is larger than allowed.
+    #[error("the encoded image has {bytes} bytes, the limit is {limit}; shrink it or raise the limit")]
+    ImageBytes {
+        /// Its size.
+        bytes: u64,
         /// The most that is allowed.
         limit: u64,
     },
@@ -171,11 +189,23 @@ pub enum ModelError {
         /// What the format's reader said.
         source: safetensors::SafeTensorError,
     },
+    /// The directory of a weight file is larger than allowed.
+    #[error("the header of {} has {bytes} bytes, the limit is {limit}; fetch or write the file again", path.display())]
+    HeaderTooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What the file says of its header.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
+    },
     /// An index that points outside its folder.
-    #[error("{} names the file `{name}`, which is not a plain file name in its folder", index.display())]
+    #[error("{}: tensor `{tensor}` is in the file `{name}`, which is not a plain file name in its folder", index.display())]
     FileOutsideFolder {
         /// The index.
         index: PathBuf,
+        /// The entry.
+        tensor: String,
         /// The name it gives.
         name: String,
     },

@@ -59,6 +59,8 @@ mod config;
 mod error;
 mod export;
 mod indices;
+mod inventory;
+mod limits;
 mod weights;
 
 pub use batch::{PromptTokens, TokenBatch, TokenGroup};
@@ -69,6 +71,7 @@ pub use error::ModelError;
 pub use export::{ExportOptions, Precision, export};
 pub use language::positions::Positions;
 pub use layers::{GatedMlp, Linear, RmsNorm};
+pub use limits::{MAX_JSON_BYTES, MAX_TEMPLATE_BYTES, MAX_TOKENIZER_BYTES, MAX_WEIGHTS_HEADER_BYTES};
 pub use model::QwenVl;
 pub use weights::{Init, SeededInit, WeightSource};
 

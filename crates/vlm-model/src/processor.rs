@@ -149,12 +149,3 @@ impl Processor {
             .collect()
     }
 }
-
-pub(crate) fn read_text(path: &Path) -> Result<String, ModelError> {
-    std::fs::read_to_string(path).map_err(|source| ModelError::ReadFile { path: path.into(), source })
-}
-
-pub(crate) fn read_json(path: &Path) -> Result<serde_json::Value, ModelError> {
-    let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|source| ModelError::ParseFile { path: path.into(), source })
-}

@@ -3,7 +3,9 @@
 mod conversations;
 mod images;
 mod laws;
+mod limits;
 mod malformed;
+mod paths;
 mod published;
 mod selection;
 mod tables;

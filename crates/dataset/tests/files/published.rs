@@ -21,7 +21,8 @@ fn expected() -> BTreeMap<String, Vec<Value>> {
 
 fn read(name: &str, layout: &str, image_folder: Option<PathBuf>) -> Vec<Problem> {
     let files = fixtures().join("parquet").join(name).into();
-    let config = DatasetConfig { files, layout: layout.parse().expect(layout), image_folder };
+    let layout = layout.parse().expect(layout);
+    let config = DatasetConfig { files, layout, image_folder, ..DatasetConfig::default() };
     let dataset = Dataset::open(&config).expect(name);
     dataset.problems().collect::<Result<_, _>>().expect(name)
 }
@@ -114,7 +115,7 @@ fn columns_have_names() {
     let layout = |text: &str| serde_json::from_str::<Layout>(text).expect(text);
     let open = |layout| {
         let files = fixtures().join("parquet/mmk12_layout.parquet").into();
-        Dataset::open(&DatasetConfig { files, layout, image_folder: None })
+        Dataset::open(&DatasetConfig { files, layout, ..DatasetConfig::default() })
     };
     let named = layout(r#"{"problem": "question", "images": "image", "category": "id"}"#);
     let problem = open(named).expect("its columns").problem(4).expect("a row");

@@ -157,7 +157,7 @@ pub(crate) fn assert_says(problem: &Problem, row: &Written) {
 
 pub(crate) fn open(files: impl Into<Selection>, layout: &str) -> Result<Dataset, DatasetError> {
     let layout: Layout = layout.parse()?;
-    Dataset::open(&DatasetConfig { files: files.into(), layout, image_folder: None })
+    Dataset::open(&DatasetConfig { files: files.into(), layout, ..DatasetConfig::default() })
 }
 
 /// The only problem of a JSON object.

@@ -38,6 +38,9 @@ struct Check {
     /// Folder where relative paths of images start [default: that of the data file]
     #[arg(long)]
     image_folder: Option<PathBuf>,
+    /// Take images outside of that folder too
+    #[arg(long)]
+    images_outside_folder: bool,
     /// none, vppo, math, r1v, dapo, or a Jinja file
     #[arg(long, default_value = "none")]
     template: String,
@@ -69,6 +72,7 @@ impl Check {
             train: Selection::from_iter(self.files),
             layout: self.layout.unwrap_or_default(),
             image_folder: self.image_folder,
+            images_outside_folder: self.images_outside_folder,
             template: Template::find(&self.template)?,
             max_prompt_tokens: self.max_prompt_tokens,
             ..DataConfig::default()

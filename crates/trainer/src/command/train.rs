@@ -6,11 +6,13 @@ use std::time::Instant;
 use clap::Args;
 use indicatif::ProgressBar;
 use trainer::demo::{self, Progress};
+use trainer::doctor;
 use trainer::{
     Console, Hub, MetricsFile, Paired, Recipe, Reopened, Resumption, RolloutFiles, TensorBoard, TrainConfig,
     TrainError, TrainObserver, Trainer, Tui, holds_run, progress_bar,
 };
 
+use super::dry_run::dry_run;
 use super::{log, print};
 
 /// Arguments of `train`.
@@ -37,12 +39,18 @@ pub(crate) struct Train {
     /// Only go on with a run; fails if the folder holds none, or none with a checkpoint [default: go on if there is one]
     #[arg(long)]
     resume: bool,
+    /// Train on a device other than the CPU without examining it first, as `sightline doctor --quick` does
+    #[arg(long)]
+    skip_doctor: bool,
     /// Only start a run; fails if the folder holds one
     #[arg(long, conflicts_with = "resume")]
     fresh: bool,
     /// Go on although configuration, recipe or data have changed since
     #[arg(long, conflicts_with = "fresh")]
     accept_changes: bool,
+    /// Check configuration, recipe, data, model, disk and memory, and train nothing
+    #[arg(long, requires = "config")]
+    dry_run: bool,
     /// Fetch model and data from the Hub where they are given by its names, such as Qwen/Qwen2.5-VL-3B-Instruct
     #[arg(long, requires = "config")]
     download: bool,
@@ -57,12 +65,18 @@ impl Train {
             Tui::check()?;
         }
         let overrides = self.all_overrides();
+        if !self.skip_doctor {
+            doctor::require_sound(&self.device_named(&overrides))?;
+        }
         let resumption = Resumption { accept_changes: self.accept_changes, need_checkpoint: self.resume };
         match &self.config {
             Some(path) => {
                 let mut config = TrainConfig::read(path, &overrides)?;
                 if self.download {
                     Hub::from_env()?.localize(&mut config)?;
+                }
+                if self.dry_run {
+                    return dry_run(&config, self.goes_on(&config.output));
                 }
                 if self.goes_on(&config.output) {
                     let recipe = Recipe::find(&config.recipe)?;
@@ -81,6 +95,20 @@ impl Train {
                 }
             }
         }
+    }
+
+    /// The device the run will be on. What cannot be read is complained of by whoever reads it next.
+    fn device_named(&self, overrides: &[String]) -> String {
+        let stored = || self.output.as_deref().unwrap_or(Path::new("runs/demo")).join("config.toml");
+        let path = self.config.clone().unwrap_or_else(stored);
+        if let Ok(config) = TrainConfig::read(&path, overrides) {
+            return config.device;
+        }
+        let of_override = |text: &String| {
+            let (key, value) = text.split_once('=')?;
+            (key.trim() == "device").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
+        };
+        overrides.iter().rev().find_map(of_override).unwrap_or_else(|| "cpu".to_owned())
     }
 
     /// Whether a run is to be gone on with rather than started.

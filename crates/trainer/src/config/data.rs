@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dataset::{Dataset, DatasetConfig, Layout, Selection, Template};
+use dataset::{Dataset, DatasetConfig, Layout, Limits, Selection, Template};
 use serde::{Deserialize, Serialize};
 use vlm_model::image_input::PixelLimits;
 use vlm_model::processor::Processor;
@@ -27,6 +27,10 @@ pub struct DataConfig {
     /// Where relative paths of images start; if absent, at the folder of the data file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_folder: Option<PathBuf>,
+    /// Whether images may lie outside of that folder, by an absolute path, `..` or a link. If not, such rows are passed
+    /// over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images_outside_folder: bool,
     /// What is said around a problem.
     #[serde(default)]
     pub template: Template,
@@ -39,6 +43,9 @@ pub struct DataConfig {
     /// Larger images are reduced to this area in pixels; by default what the checkpoint says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_pixels: Option<u32>,
+    /// How large rows and images may be; problems with larger ones are passed over.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: Limits,
 }
 
 impl Default for DataConfig {
@@ -49,10 +56,12 @@ impl Default for DataConfig {
             held_out: None,
             layout: Layout::default(),
             image_folder: None,
+            images_outside_folder: false,
             template: Template::default(),
             max_prompt_tokens: default_prompt_tokens(),
             min_pixels: None,
             max_pixels: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -63,8 +72,13 @@ impl DataConfig {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open(&self, files: &Selection) -> Result<Problems, TrainError> {
-        let (layout, image_folder) = (self.layout.clone(), self.image_folder.clone());
-        let config = DatasetConfig { files: files.clone(), layout, image_folder };
+        let config = DatasetConfig {
+            files: files.clone(),
+            layout: self.layout.clone(),
+            image_folder: self.image_folder.clone(),
+            images_outside_folder: self.images_outside_folder,
+            limits: self.limits,
+        };
         Ok(Problems::new(Dataset::open(&config)?))
     }
 
@@ -92,6 +106,10 @@ impl DataConfig {
         }
         Ok(())
     }
+}
+
+fn is_default(limits: &Limits) -> bool {
+    *limits == Limits::default()
 }
 
 const fn default_prompt_tokens() -> usize {

@@ -14,7 +14,7 @@ use crate::config::TrainConfig;
 use crate::recipe::{Difference, differences};
 
 /// Settings of the section `data` that say where problems are found, not how they are asked.
-const FILES: [&str; 4] = ["train", "held_out", "layout", "image_folder"];
+const FILES: [&str; 6] = ["train", "held_out", "layout", "image_folder", "images_outside_folder", "limits"];
 
 /// What an evaluation asks, of whom and how: two evaluations with the same protocol have the same figures.
 ///

@@ -55,6 +55,8 @@ impl Reopened {
         }
         changes.check(resumption.accept_changes)?;
         found.set_damaged_aside()?;
+        // A process may have been killed between a checkpoint and the removal of older ones.
+        checkpoint::tidy(&changes.config)?;
         Ok(Self { folder, changes, accept_changes: resumption.accept_changes, from })
     }
 

@@ -176,3 +176,21 @@ fn mistakes_are_explained() {
     sightline(&["data", "check", &geometry, "--layout", "virl39k"], "").output();
     sightline(&["data", "check", &geometry, "--layout", "ms-swift"], "").fails_with("its layout may be `standard`");
 }
+
+/// An image that lies elsewhere makes a bad row, unless it may.
+#[test]
+fn images_stay_in_their_folder_unless_allowed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(folder.path().join("data")).expect("a writable folder");
+    RgbImage::from_pixel(30, 40, Rgb([9, 8, 7])).save(folder.path().join("1.png")).expect("a writable folder");
+    let rows = folder.path().join("data/rows.jsonl");
+    let row = json!({"problem": "<image>How long?", "images": ["../1.png"], "answer": "12"});
+    fs::write(&rows, row.to_string()).expect("a writable folder");
+    let rows = rows.display().to_string();
+    let ended = sightline(&["data", "check", &rows], "");
+    ended.fails_with("1 of 1 problems cannot be used");
+    assert!(ended.output.contains("lies outside of") && ended.output.contains("rows.jsonl:1"), "{}", ended.output);
+    sightline(&["data", "check", &rows, "--images-outside-folder"], "").output();
+    sightline(&["data", "check", &rows, "--image-folder", &folder.path().join("data/..").display().to_string()], "")
+        .fails_with("1 of 1 problems cannot be used");
+}

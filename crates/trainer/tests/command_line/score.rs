@@ -7,7 +7,7 @@ use vlm_model::processor::Processor;
 use vlm_model::text_input::{Message, Part, Role};
 use vlm_model::{PromptTokens, TokenBatch, TokenGroup};
 
-use crate::program::{Ended, device_name, fixture, fixtures, sightline};
+use crate::program::{Ended, device_name, fixture, fixtures, sightline, sightline_in};
 
 const PROMPT: &str = "Find x in the figure.";
 const RESPONSE: &str = "The angle is 40 degrees, so x = 5.";
@@ -166,8 +166,126 @@ fn a_seed_stands_for_a_view() {
     assert_eq!(listed, ids);
 }
 
+/// The scale of the colours, from dark to light.
+const VIRIDIS: [&str; 9] = [
+    "68;1;84",
+    "71;44;122",
+    "59;81;139",
+    "44;113;142",
+    "33;144;141",
+    "39;173;129",
+    "92;200;99",
+    "170;220;50",
+    "253;231;37",
+];
+
+/// Scores with colours asked for, on a terminal of many colours and so many columns.
+fn coloured(columns: &str, more: &[&str]) -> String {
+    let (model, device) = (fixture("checkpoints/tiny-tied-f32-saved"), device_name());
+    let image = fixture("image/files/model_A.png");
+    let question = ["score", "--model", &model, "--image", &image, "--prompt", PROMPT, "--device", &device];
+    let terminal = [("CLICOLOR_FORCE", "1"), ("COLORTERM", "truecolor"), ("COLUMNS", columns)];
+    sightline_in(&terminal, &[&question, more].concat(), "").output()
+}
+
+/// Runs of text with the colour behind each.
+fn painted(output: &str) -> Vec<(&str, &str)> {
+    let mut runs = Vec::new();
+    for part in output.split("\u{1b}[0m") {
+        if let Some((_, painted)) = part.split_once("\u{1b}[48;2;") {
+            runs.push(painted.split_once('m').expect("the end of a code"));
+        }
+    }
+    runs
+}
+
+/// Every token stands on the colour of its value, the legend says what colours mean, and the table comes if asked for.
+#[test]
+fn tokens_are_coloured_by_what_is_asked_for() {
+    let scores = json(score("vppo", &["--json"]));
+    let tokens: Vec<&str> = scores["tokens"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let by = |list: &Value, root: bool| -> Vec<&str> {
+        let values = numbers(list);
+        let ends = |f: fn(f64, f64) -> f64| values.iter().copied().fold(0.0, f);
+        let (low, high) = (ends(f64::min), ends(f64::max));
+        let share = |value: f64| (value - low) / (high - low);
+        let place = |value: &f64| (if root { share(*value).sqrt() } else { share(*value) } * 9.0) as usize;
+        values.iter().map(|value| VIRIDIS[place(value).min(8)]).collect()
+    };
+    for (name, list, root) in [
+        ("dependency", &scores["dependency"], true),
+        ("entropy", &scores["entropy"], false),
+        ("log-prob", &scores["log_probs"], false),
+        ("k3", &scores["contrasts"][0]["k3"], true),
+        ("kl", &scores["contrasts"][0]["kl"], true),
+    ] {
+        let output = coloured("200", &["--response", RESPONSE, "--color", name]);
+        let runs = painted(&output);
+        let (response, legend) = runs.split_at(tokens.len());
+        assert_eq!(response, by(list, root).into_iter().zip(tokens.iter().copied()).collect::<Vec<_>>(), "{name}");
+        assert_eq!(legend.iter().map(|(colour, _)| *colour).collect::<Vec<_>>(), VIRIDIS, "{name}");
+        let last = output.lines().last().expect("the legend").to_lowercase();
+        let highest = numbers(list).into_iter().fold(0.0, f64::max);
+        assert!(
+            last.contains(&name[..2]) && last.contains("nats") && last.ends_with(&format!("to {highest:.2}")),
+            "{last}"
+        );
+    }
+    let by_default = coloured("200", &["--response", RESPONSE]);
+    assert_eq!(by_default, coloured("200", &["--response", RESPONSE, "--color", "dependency"]));
+    assert!(!by_default.contains("log prob"));
+    let with_table = coloured("200", &["--response", RESPONSE, "--table"]);
+    assert!(with_table.starts_with(&by_default) && with_table.contains("log prob"), "{with_table}");
+    assert_eq!(with_table[by_default.len()..], score("vppo", &[]).output());
+    assert_eq!(
+        coloured("200", &["--response", RESPONSE, "--recipe", "grpo"]),
+        coloured("200", &["--response", RESPONSE, "--recipe", "grpo", "--color", "entropy"]),
+    );
+}
+
+/// A narrow terminal breaks lines between words, and a response sends it nothing but text.
+#[test]
+fn a_response_fits_the_terminal_and_does_not_steer_it() {
+    let response = "One two three, four five. \u{1b}[2J\u{1b}]0;x\u{7}\r\n\tSix";
+    let output = coloured("20", &["--response", response]);
+    let codes = ["\u{1b}[0m", "\u{1b}[38;2;", "\u{1b}[48;2;"];
+    let known: usize = codes.iter().map(|code| output.matches(code).count()).sum();
+    assert_eq!(output.matches('\u{1b}').count(), known, "{output:?}");
+    assert!(output.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\u{1b}')), "{output:?}");
+    let lines: Vec<String> = output.lines().map(|line| painted(line).iter().map(|(_, text)| *text).collect()).collect();
+    let response_lines = lines.split(String::is_empty).next().expect("the response");
+    assert!(response_lines.iter().all(|line| line.chars().count() <= 20), "{lines:?}");
+    assert_eq!(response_lines[0], "One two three, four ");
+    assert!(response_lines.concat().ends_with("\\u{7}\\r⏎⇥Six"), "{lines:?}");
+    let plain = score("vppo", &[]).output();
+    assert!(!plain.contains('\u{1b}') && plain.contains("log prob"), "a table where no colours are wanted");
+}
+
+/// Without a response the model answers, as `generate` does.
+#[test]
+fn the_model_answers_if_nobody_else_does() {
+    let (model, device) = (fixture("checkpoints/tiny-tied-f32-saved"), device_name());
+    let image = fixture("image/files/model_A.png");
+    let run = |command: &str, more: &[&str]| {
+        let question =
+            [command, "--model", &model, "--image", &image, "--prompt", PROMPT, "--device", &device, "--json"];
+        json(sightline(&[&question, more].concat(), ""))
+    };
+    let length = ["--max-new-tokens", "6"];
+    let greedy = run("generate", &[&length[..], &["--temperature", "0"]].concat());
+    assert_eq!(run("score", &length)["ids"], greedy["ids"]);
+    let hot = ["--temperature", "9", "--seed", "2"];
+    let sampled = run("generate", &[&length[..], &hot].concat());
+    let scored = run("score", &[&length[..], &hot, &["--generate"]].concat());
+    assert_eq!(scored["ids"], sampled["ids"]);
+    assert_ne!(scored["ids"], greedy["ids"]);
+}
+
 #[test]
 fn mistakes_are_explained() {
+    score("grpo", &["--color", "k3"]).fails_with("--contrast");
+    let both = score("vppo", &["--generate"]);
+    assert!(!both.success && both.errors.contains("--response"), "{both:?}");
     score("vpo", &[]).fails_with("grpo, dr-grpo, dapo");
     let ended = score("vppo", &["--contrast", "fog"]);
     assert!(!ended.success && ended.errors.contains("blackout"), "{ended:?}");

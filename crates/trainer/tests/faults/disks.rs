@@ -87,8 +87,6 @@ fn folders_that_cannot_be_written_are_named() {
     fs::remove_file(workspace.path("run/checkpoints/.step-2.writing")).expect("a file");
     workspace.train("run", &["schedule.steps=2", ALWAYS]).fails_with(&["cannot write", "tracker.json"]);
     fs::remove_dir(workspace.path("run/checkpoints/.tracker.json.writing")).expect("a folder");
-    let ended = workspace.train("run", &["schedule.steps=2", ALWAYS]);
-    assert!(ended.output.contains("the run is finished: 2 steps"), "{ended:?}");
-    ended.succeeds();
+    workspace.train("run", &["schedule.steps=2", ALWAYS]).succeeds();
     workspace.outcome("run").assert_same(&undisturbed, "out of the way");
 }

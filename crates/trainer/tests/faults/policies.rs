@@ -195,6 +195,11 @@ fn gradients_that_are_no_numbers_change_nothing() {
     assert!(weights(1) == weights(2), "the policy stays as it was");
     drop(trainer);
     // What went wrong before the checkpoint still counts, until a step is good.
+    let mut resumed = Trainer::resume(&config.output, &[]).expect("resumes");
+    resumed.algorithm.estimator = Box::new(Broken);
+    let error = resumed.run(&mut []).expect_err("the third after two");
+    assert!(matches!(error, TrainError::NotFinite { step: 3, steps: 3, .. }), "{error}");
+    drop(resumed);
     let mut resumed = Trainer::resume(&config.output, &["schedule.steps=4".to_owned()]).expect("resumes");
     resumed.run(&mut observers(&config.output)).expect("two good steps");
     assert!(weights(3) != weights(2) && resumed.step == 4);

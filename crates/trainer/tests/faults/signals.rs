@@ -39,7 +39,7 @@ fn a_run_that_is_asked_to_stop_goes_on_later() {
             assert_eq!(ended.status.code(), Some(status), "{ended:?}");
             let taken = metrics(&workspace.path(signal)).last().expect("a line")["step"].as_u64().expect("a number");
             let said = format!("stopped after step {taken}");
-            assert!(ended.errors.contains(&said) && ended.errors.contains("asked to stop"), "{}", ended.errors);
+            assert!(ended.errors.contains(&said), "{}", ended.errors);
             assert!(names(&workspace.path(signal).join("checkpoints")).contains(&format!("step-{taken}")), "{ended:?}");
         }
         assert!(stops >= 2, "{stops} stops");
@@ -59,13 +59,14 @@ fn a_second_signal_ends_it_at_once() {
         let metrics = workspace.path("run/metrics.jsonl");
         running.wait_until("the run starts", || metrics.exists());
         running.signal(signals[0]);
-        running.wait_at_most(Duration::from_millis(1500), || false);
+        running.wait_at_most(Duration::from_secs(3), || false);
         assert!(!running.has_ended(), "it waits for the phase to end");
         let clock = Instant::now();
         running.signal(signals[1]);
         let ended = running.end();
         assert_eq!(ended.status.code(), Some(status), "{ended:?}");
         assert!(clock.elapsed() < Duration::from_secs(30), "at once: {:?}", clock.elapsed());
+        assert!(ended.errors.contains("asked to stop") && ended.errors.contains("ask again"), "{}", ended.errors);
         assert!(!is_writing(&workspace.path("run")));
         fs::remove_dir_all(workspace.path("run")).expect("a folder");
     }

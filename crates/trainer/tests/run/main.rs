@@ -2,6 +2,7 @@
 
 mod bad_rows;
 mod evaluation;
+mod inspection;
 mod metrics;
 mod recipes;
 mod resume;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use trainer::{Recipe, RunState, ScheduleConfig, TrainConfig, TrainError, Trainer, vppo};
 use vlm_model::processor::Processor;
 
-use crate::workspace::{Workspace, finish, names};
+use crate::workspace::{EveryOther, Workspace, finish, names};
 
 /// VPPO that trains on every group, since an untrained model answers none.
 fn recipe() -> Recipe {
@@ -112,6 +112,33 @@ fn a_lost_checkpoint_is_made_again() {
     fs::remove_dir_all(&checkpoints).expect("a writable folder");
     let error = Trainer::resume(&config.output, &[]).err().expect("nothing is left");
     assert!(matches!(error, TrainError::NothingToResume { .. }), "{error}");
+}
+
+/// Nothing random and no schedule is carried from step to step: one step, a new trainer and one more are two steps, for recipes
+/// that draw noise, compare with other views and with a reference policy.
+#[test]
+fn every_kind_of_recipe_goes_on_where_it_was() {
+    let workspace = Workspace::new();
+    for name in ["prpo", "papo", "pgpo", "reinforce-pp"] {
+        let built_in = Recipe::find(name).expect("built in");
+        let recipe = workspace.recipe(&Recipe { accuracy_band: None, name: format!("{name}-unfiltered"), ..built_in });
+        let checkpoint = |output: &str, breaks: bool| {
+            let config = with_steps(workspace.config(output, &recipe), 2, 2);
+            let mut trainer = Trainer::start(config.clone()).expect("starts");
+            trainer.algorithm.estimator = Box::new(EveryOther);
+            trainer.step().expect("a step");
+            if breaks {
+                trainer::save(&trainer).expect("a writable folder");
+                drop(trainer);
+                trainer = Trainer::resume(&config.output, &[]).expect("resumes");
+                trainer.algorithm.estimator = Box::new(EveryOther);
+            }
+            trainer.step().expect("a step");
+            trainer::save(&trainer).expect("a writable folder")
+        };
+        let straight = checkpoint(&format!("{name}-straight"), false);
+        assert_same(&checkpoint(&format!("{name}-broken"), true), &straight);
+    }
 }
 
 /// A checkpoint is a folder in the Hub's layout: it loads as a model with its processor.

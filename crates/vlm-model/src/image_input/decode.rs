@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ImageSize, jpeg};
 use crate::ModelError;
+use crate::limits::read;
 
 /// What becomes of an alpha channel.
 ///
@@ -52,13 +53,20 @@ pub struct Decoding {
     pub orientation: ExifOrientation,
     /// Images with more pixels are refused before any of them is decoded.
     pub max_pixels: u64,
+    /// Encoded images of more bytes are refused before they are read.
+    pub max_bytes: u64,
 }
 
 impl Default for Decoding {
-    /// Alpha laid on white and rotation applied as transformers 5 does, and Pillow's own limit against decompression bombs
-    /// (178 956 970 pixels).
+    /// Alpha laid on white and rotation applied as transformers 5 does, and Pillow's own limit against decompression
+    /// bombs (178 956 970 pixels); 256 MiB as encoded.
     fn default() -> Self {
-        Self { transparency: Transparency::default(), orientation: ExifOrientation::default(), max_pixels: 178_956_970 }
+        Self {
+            transparency: Transparency::default(),
+            orientation: ExifOrientation::default(),
+            max_pixels: 178_956_970,
+            max_bytes: 256 << 20,
+        }
     }
 }
 
@@ -68,16 +76,23 @@ impl Decoding {
     /// # Errors
     /// As [`Self::bytes`], and when the file cannot be read; both name the file.
     pub fn file(&self, path: &Path) -> Result<RgbImage, ModelError> {
-        let bytes = std::fs::read(path).map_err(|source| ModelError::ReadFile { path: path.into(), source })?;
-        self.bytes(&bytes).map_err(|source| ModelError::ImageFile { path: path.into(), source: Box::new(source) })
+        let named = |source| ModelError::ImageFile { path: path.into(), source: Box::new(source) };
+        let bytes = read(path, self.max_bytes).map_err(|error| match error {
+            ModelError::FileTooLarge { bytes, limit, .. } => named(ModelError::ImageBytes { bytes, limit }),
+            error => error,
+        })?;
+        self.bytes(&bytes).map_err(named)
     }
 
     /// Decodes the content of an image file; its format is found by its first bytes.
     ///
     /// # Errors
-    /// An unknown format, damaged or truncated data, or more pixels than allowed. A JPEG file is damaged if its segments
-    /// are; as in Pillow, coded pixels that make no sense come out as pixels that make none.
+    /// An unknown format, damaged or truncated data, or more pixels or bytes than allowed. A JPEG file is damaged if
+    /// its segments are; as in Pillow, coded pixels that make no sense come out as pixels that make none.
     pub fn bytes(&self, bytes: &[u8]) -> Result<RgbImage, ModelError> {
+        if bytes.len() as u64 > self.max_bytes {
+            return Err(ModelError::ImageBytes { bytes: bytes.len() as u64, limit: self.max_bytes });
+        }
         let (stored, orientation) = match image::guess_format(bytes)? {
             ImageFormat::Jpeg => jpeg::decode(bytes, |size| self.accept(size))?,
             format => self.lossless(bytes, format)?,

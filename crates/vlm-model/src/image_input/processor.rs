@@ -12,7 +12,7 @@ use super::{
     smart_resize,
 };
 use crate::ModelError;
-use crate::processor::read_json;
+use crate::limits::read_json;
 
 /// Resizes, normalizes and cuts images the way the checkpoint was trained on them.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +46,9 @@ impl ImageProcessor {
         let path = folder.join("preprocessor_config.json");
         let newer = folder.join("processor_config.json");
         if !path.exists() && newer.exists() {
-            let mut whole = read_json(&newer)?;
-            return Self::from_json(whole["image_processor"].take(), &newer);
+            let mut whole: Value = read_json(&newer)?;
+            let section = whole.get_mut("image_processor").map(Value::take);
+            return Self::from_json(section.unwrap_or_default(), &newer);
         }
         Self::from_json(read_json(&path)?, &path)
     }

@@ -1,6 +1,7 @@
 //! Conversations, and the text a checkpoint turns them into.
 
 use std::path::Path;
+use std::thread;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ModelError;
-use crate::processor::{read_json, read_text};
+use crate::limits::{MAX_TEMPLATE_BYTES, read_json, read_text};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +81,11 @@ impl Default for RenderOptions {
     }
 }
 
+/// Stack of the thread that compiles a template: so much, and so much for each of its bytes. The compiler calls itself
+/// for every operator of a chain, and an operator may be one byte.
+const STACK: usize = 2 << 20;
+const STACK_PER_BYTE: usize = 4 << 10;
+
 /// A checkpoint's chat template (Jinja).
 #[derive(Clone, Debug)]
 pub struct ChatTemplate {
@@ -89,21 +95,37 @@ pub struct ChatTemplate {
 impl ChatTemplate {
     const NAME: &'static str = "chat";
 
+    /// Steps a template may take for one conversation. Qwen's takes some hundred for a question about ten images.
+    pub const FUEL: u64 = 1_000_000;
+
     /// Compiles a template.
     ///
     /// The environment is that of transformers: block tags swallow their line, Python's string and dictionary methods
     /// work, and `raise_exception(message)` fails the rendering.
     ///
     /// # Errors
-    /// A syntax error.
+    /// A syntax error, or a text of more than [`MAX_TEMPLATE_BYTES`](crate::MAX_TEMPLATE_BYTES).
     pub fn new(source: impl Into<String>) -> Result<Self, ModelError> {
         let mut environment = Environment::new();
+        environment.set_fuel(Some(Self::FUEL));
         environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", |message: String| -> Result<String, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment.add_template_owned(Self::NAME, source.into())?;
+        let source = source.into();
+        if source.len() as u64 > MAX_TEMPLATE_BYTES {
+            let message = format!("it has {} bytes, the limit is {MAX_TEMPLATE_BYTES}", source.len());
+            return Err(minijinja::Error::new(ErrorKind::InvalidOperation, message).into());
+        }
+        let stack = STACK + STACK_PER_BYTE * source.len();
+        thread::scope(|scope| {
+            let compile = || environment.add_template_owned(Self::NAME, source);
+            let failed = |message: String| minijinja::Error::new(ErrorKind::InvalidOperation, message);
+            let compiling = thread::Builder::new().stack_size(stack).spawn_scoped(scope, compile);
+            let compiling = compiling.map_err(|error| failed(format!("there is no thread to compile it: {error}")))?;
+            compiling.join().unwrap_or_else(|_| Err(failed("its compiler gave up".to_owned())))
+        })?;
         Ok(Self { environment })
     }
 
@@ -117,12 +139,12 @@ impl ChatTemplate {
     pub fn from_folder(folder: &Path) -> Result<Self, ModelError> {
         let plain = folder.join("chat_template.jinja");
         if plain.exists() {
-            return Self::new(read_text(&plain)?);
+            return Self::new(read_text(&plain, MAX_TEMPLATE_BYTES)?);
         }
         for name in ["chat_template.json", "tokenizer_config.json"] {
             let path = folder.join(name);
             if path.exists()
-                && let Some(source) = default_template(&read_json(&path)?["chat_template"])
+                && let Some(source) = default_template(&read_json::<Value>(&path)?["chat_template"])
             {
                 return Self::new(source);
             }
@@ -135,7 +157,7 @@ impl ChatTemplate {
     /// Qwen's template puts a default system message in front unless the first message is one.
     ///
     /// # Errors
-    /// The template refuses the messages.
+    /// The template refuses the messages, or takes more than [`Self::FUEL`] steps.
     pub fn render(&self, messages: &[Message], options: RenderOptions) -> Result<String, ModelError> {
         let RenderOptions { add_generation_prompt, add_vision_id } = options;
         let template = self.environment.get_template(Self::NAME)?;

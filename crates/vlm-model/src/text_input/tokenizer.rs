@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::ModelError;
+use crate::limits::{self, MAX_TOKENIZER_BYTES};
 
 /// The byte-level BPE tokenizer of a checkpoint.
 #[derive(Clone, Debug)]
@@ -16,9 +17,9 @@ impl Tokenizer {
     /// Reads a `tokenizer.json`. Truncation and padding that the file may ask for are switched off.
     ///
     /// # Errors
-    /// The file cannot be read or is no tokenizer.
+    /// The file cannot be read, is larger than [`MAX_TOKENIZER_BYTES`](crate::MAX_TOKENIZER_BYTES) or is no tokenizer.
     pub fn from_file(path: &Path) -> Result<Self, ModelError> {
-        let bytes = std::fs::read(path).map_err(|source| ModelError::ReadFile { path: path.into(), source })?;
+        let bytes = limits::read(path, MAX_TOKENIZER_BYTES)?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(ModelError::Tokenizer)?;
         inner.with_truncation(None).map_err(ModelError::Tokenizer)?.with_padding(None);
         let mut added: Vec<_> = inner.get_added_tokens_decoder().into_iter().collect();

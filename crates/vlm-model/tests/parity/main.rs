@@ -8,5 +8,6 @@ mod fixtures;
 mod generation;
 mod gradients;
 mod language;
+mod limits;
 mod vision;
 mod weights;

@@ -97,11 +97,19 @@ fn truncated_files_foreign_paths_and_empty_folders_are_refused() {
         assert!(message.contains("model-00003-of-00005.safetensors"), "{length} bytes: {message}");
     }
     fs::write(&shard, &bytes).expect("written");
-    for name in ["../model-00003-of-00005.safetensors", "/etc/passwd", "a/b.safetensors", "..", ""] {
+    let part = "model-00003-of-00005.safetensors";
+    let up = format!("../{part}");
+    let here = format!("./{part}");
+    let behind = format!("{part}/");
+    for name in
+        [&up, &here, &behind, "/etc/passwd", "a/b.safetensors", "..", ".", "", "C:b", "C:\\b", "\\\\a\\b", "b\0"]
+    {
         let index = folder.path().join("model.safetensors.index.json");
-        fs::write(&index, format!(r#"{{"weight_map":{{"lm_head.weight":"{name}"}}}}"#)).expect("written");
+        let map = serde_json::json!({"weight_map": {"lm_head.weight": name, "model.norm.weight": part}});
+        fs::write(&index, map.to_string()).expect("written");
         let error = load_error(folder.path());
         assert!(matches!(&error, ModelError::FileOutsideFolder { .. }), "{name}: {error}");
+        assert!(error.to_string().contains("tensor `lm_head.weight`"), "{name}: {error}");
     }
     let empty = tempfile::tempdir().expect("a temporary folder");
     fs::copy(checkpoint(SHARDED).join("config.json"), empty.path().join("config.json")).expect("a copy");

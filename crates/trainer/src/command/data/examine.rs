@@ -147,8 +147,12 @@ fn kind(error: &TrainError) -> Kind {
         TrainError::PromptTooLong { .. } => Kind::PromptTooLong,
         TrainError::Dataset(DatasetError::MarkerCount { .. }) => Kind::MarkerMismatch,
         TrainError::Dataset(
-            DatasetError::MissingImage { .. } | DatasetError::RemoteImage { .. } | DatasetError::NoImage { .. },
+            DatasetError::MissingImage { .. }
+            | DatasetError::RemoteImage { .. }
+            | DatasetError::NoImage { .. }
+            | DatasetError::ImageOutside { .. },
         ) => Kind::ImageMissing,
+        TrainError::Dataset(DatasetError::ImageBytes { .. }) => Kind::ImageTooLarge,
         TrainError::Problem { source, .. } => of_model(source),
         _ => Kind::MalformedRow,
     }
@@ -157,7 +161,7 @@ fn kind(error: &TrainError) -> Kind {
 fn of_model(error: &ModelError) -> Kind {
     match error {
         ModelError::ImageFile { source, .. } => of_model(source),
-        ModelError::ImageTooLarge { .. } => Kind::ImageTooLarge,
+        ModelError::ImageTooLarge { .. } | ModelError::ImageBytes { .. } => Kind::ImageTooLarge,
         ModelError::SpecialTokenInText { .. } | ModelError::ImageCount { .. } => Kind::MalformedRow,
         _ => Kind::ImageUnreadable,
     }

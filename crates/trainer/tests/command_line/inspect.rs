@@ -1,0 +1,159 @@
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use burn::tensor::Device;
+use dataset::shapes::{self, ShapesConfig};
+use flate2::read::GzDecoder;
+use inspector::read_rollouts;
+use serde_json::Value;
+use trainer::{Recipe, vppo};
+
+use crate::program::{device_name, sightline};
+
+/// Trains a small model for two steps and returns the run's folder.
+fn run(folder: &Path) -> String {
+    trainer::demo::untrained(&folder.join("model"), 4, &Device::default()).expect("a writable folder");
+    let shapes = ShapesConfig {
+        train: 4,
+        held_out: 2,
+        sides: vec![56],
+        min_shapes: 1,
+        max_shapes: 2,
+        ..ShapesConfig::default()
+    };
+    shapes::write(&shapes, &folder.join("problems")).expect("a writable folder");
+    let recipe = Recipe { name: "unfiltered".to_owned(), accuracy_band: None, ..vppo() };
+    fs::write(folder.join("recipe.json"), recipe.to_json().expect("finite numbers")).expect("a writable folder");
+    let path = |name: &str| folder.join(name).display().to_string();
+    let text = format!(
+        "model = {:?}\noutput = {:?}\nrecipe = {:?}\ndevice = {:?}\n[data]\ntrain = {:?}\n\
+         [rollout]\nprompts_per_step = 2\nresponses = 2\nsampling = {{ max_new_tokens = 5 }}\n\
+         [update]\nlearning_rate = 1e-3\n[schedule]\nsteps = 2\nsave_every = 1\n",
+        path("model"),
+        path("run"),
+        path("recipe.json"),
+        device_name(),
+        path("problems/train.jsonl"),
+    );
+    fs::write(folder.join("run.toml"), text).expect("a writable folder");
+    sightline(&["train", "--config", &path("run.toml")], "").output();
+    path("run")
+}
+
+/// All of a page but tokens and images, which the page unpacks in the same way.
+fn index(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"index\">").expect("the index");
+    let packed = STANDARD.decode(rest.split_once('<').expect("its end").0).expect("base64");
+    serde_json::from_reader(GzDecoder::new(&packed[..])).expect("JSON")
+}
+
+/// The program in the background, ended with the test however that ends.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What a server on this machine answers to a request for its page.
+fn get(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET / HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("it takes the request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The page of a run holds its records, its configuration and its images, and what they were compared with.
+#[test]
+fn a_page_holds_the_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = run(folder.path());
+    let said = sightline(&["inspect", &run], "").output();
+    let file = format!("{run}/inspect.html");
+    assert!(said.starts_with(&file) && said.contains("8 responses, 8 images"), "{said}");
+    let page = fs::read_to_string(&file).expect("a page");
+    let index = index(&page);
+    let records = read_rollouts(&Path::new(&run).join("rollouts")).expect("recorded");
+    let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
+    assert_eq!(index["rollouts"]["text"], serde_json::json!(texts));
+    assert_eq!(index["metrics"].as_array().map(Vec::len), Some(2));
+    assert!(index["configuration"].as_str().is_some_and(|text| text.contains("prompts_per_step = 2")));
+    assert!(index["title"].as_str().is_some_and(|title| title.contains("unfiltered")));
+
+    let other = folder.path().join("other.html").display().to_string();
+    let compare = ["--compare", "recipe=pgpo", "--compare", "checkpoint=step-2"];
+    let said =
+        sightline(&[&["inspect", &run, "--output", &other, "--no-images", "--steps", "2"], &compare[..]].concat(), "");
+    assert!(said.output().contains("4 responses, 0 images"));
+    let page = fs::read_to_string(&other).expect("a page");
+    for name in ["pgpo @ step-1", "unfiltered @ step-2"] {
+        assert!(self::index(&page)["rollouts"]["compared"].to_string().contains(name), "{name}");
+    }
+    let left: Vec<_> = fs::read_dir(&run).expect("a folder").flatten().map(|entry| entry.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("writing")), "{left:?}");
+}
+
+/// A page on this machine is the one of the file, is made anew when the run has gone on, and ends with a signal.
+#[cfg(unix)]
+#[test]
+fn a_page_is_served_until_a_signal() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = run(folder.path());
+    let mut server = Command::new(env!("CARGO_BIN_EXE_sightline"))
+        .args(["inspect", &run, "--serve", "--port", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Background)
+        .expect("the program starts");
+    let mut said = String::new();
+    let output = server.0.stdout.take().expect("a pipe");
+    BufReader::new(output).read_line(&mut said).expect("it says where it listens");
+    let address = said.trim().strip_prefix("http://").and_then(|rest| rest.strip_suffix('/')).expect("an address");
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let answer = get(address);
+    assert!(answer.lines().next().is_some_and(|status| status.contains("200")), "{}", &answer[..200.min(answer.len())]);
+    sightline(&["inspect", &run], "").output();
+    let page = fs::read_to_string(format!("{run}/inspect.html")).expect("a page");
+    assert_eq!(index(&answer), index(&page));
+    fs::remove_file(format!("{run}/rollouts/step-1.jsonl")).expect("a writable folder");
+    assert_eq!(index(&get(address))["rollouts"]["step"], serde_json::json!([2, 2, 2, 2]));
+
+    let pid = server.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("a signal is sent").success());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        if let Some(status) = server.0.try_wait().expect("a process") {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it goes on after the signal");
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn mistakes_are_explained() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let nowhere = folder.path().display().to_string();
+    sightline(&["inspect", &nowhere], "").fails_with("holds no run");
+    for (arguments, word) in [
+        (&["--steps", "9..2"][..], "10..20"),
+        (&["--compare", "pgpo"], "recipe=NAME"),
+        (&["--port", "1"], "--serve"),
+        (&["--serve", "--output", "x"], "--output"),
+        (&["--device", "cpu"], "--compare"),
+    ] {
+        let ended = sightline(&[&["inspect", &nowhere], arguments].concat(), "");
+        assert!(!ended.success && ended.errors.contains(word), "{ended:?}");
+    }
+}
