@@ -48,7 +48,7 @@ fn fields(mut rest: &[u8]) -> Vec<(u64, Field<'_>)> {
     found
 }
 
-fn bytes<'a>(message: &'a [u8], number: u64) -> Option<&'a [u8]> {
+fn bytes(message: &[u8], number: u64) -> Option<&[u8]> {
     fields(message).into_iter().find_map(|(found, field)| match field {
         Field::Bytes(bytes) if found == number => Some(bytes),
         _ => None,
