@@ -346,6 +346,11 @@ fn settings_are_read_in_the_old_and_the_new_form() {
     std::fs::write(folder.path().join("processor_config.json"), nested.to_string()).expect("writable");
     let processor = ImageProcessor::from_folder(folder.path()).expect("supported");
     assert_eq!(processor.limits, PixelLimits::new(784, 1_568));
+    for no_object in ["[]", "5", "null", "{}"] {
+        std::fs::write(folder.path().join("processor_config.json"), no_object).expect("writable");
+        let error = ImageProcessor::from_folder(folder.path()).expect_err(no_object);
+        assert!(matches!(error, ModelError::ParseFile { .. }), "{no_object}: {error}");
+    }
 }
 
 /// Sizes on the way from the file to the model, as an independent implementation of both resizes has them: first into the
