@@ -98,13 +98,11 @@ pub enum Progress {
 /// # Errors
 /// If the folder already holds a run or cannot be written, or an override is malformed.
 pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progress)) -> Result<TrainConfig, TrainError> {
-    let (of_demo, of_run): (Vec<String>, Vec<String>) = overrides.iter().cloned().partition(|text| is_of_demo(text));
-    let settings = settings(&of_demo)?;
+    let (settings, mut config) = resolved(output, overrides)?;
     let unfinished = output.join(UNFINISHED);
     if holds_run(output) || (output.exists() && !unfinished.exists() && !is_empty(output)?) {
         return Err(TrainError::RunExists { folder: output.to_owned() });
     }
-    let mut config = train_config(output, settings.seed, settings.train.clone())?.with_overrides(&of_run)?;
     // Mistakes are found before anything is written.
     Recipe::find(&config.recipe)?;
     let given = config.model != output.join(WARM_MODEL);
@@ -125,6 +123,22 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
         build_and_warm(&settings, &config, &files.train, &fresh(output, WARM_MODEL)?, show)?;
     }
     Ok(config)
+}
+
+/// The device that the demonstration will be on.
+///
+/// # Errors
+/// If an override is malformed.
+pub fn device_name(output: &Path, overrides: &[String]) -> Result<String, TrainError> {
+    Ok(resolved(output, overrides)?.1.device)
+}
+
+/// The demonstration's settings, and the configuration of its run before there are problems and a model.
+fn resolved(output: &Path, overrides: &[String]) -> Result<(Settings, TrainConfig), TrainError> {
+    let (of_demo, of_run): (Vec<String>, Vec<String>) = overrides.iter().cloned().partition(|text| is_of_demo(text));
+    let settings = settings(&of_demo)?;
+    let config = train_config(output, settings.seed, settings.train.clone())?.with_overrides(&of_run)?;
+    Ok((settings, config))
 }
 
 /// Says that the run which was prepared has started, so that nothing of it may be made anew.

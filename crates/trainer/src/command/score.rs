@@ -120,7 +120,7 @@ impl Score {
         }
         let coloured = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
         if coloured {
-            let name = self.contrast.map_or_else(|| recipe.to_string(), |contrast| contrast.name());
+            let name = self.contrast.map_or_else(|| recipe.to_string(), ContrastName::name);
             scores.painted(quantity, &name).iter().try_for_each(|line| print(line))?;
         }
         if self.table || !coloured {

@@ -65,9 +65,6 @@ impl Train {
             Tui::check()?;
         }
         let overrides = self.all_overrides();
-        if !self.skip_doctor {
-            doctor::require_sound(&self.device_named(&overrides))?;
-        }
         let resumption = Resumption { accept_changes: self.accept_changes, need_checkpoint: self.resume };
         match &self.config {
             Some(path) => {
@@ -78,6 +75,7 @@ impl Train {
                 if self.dry_run {
                     return dry_run(&config, self.goes_on(&config.output));
                 }
+                self.examine(&config.device)?;
                 if self.goes_on(&config.output) {
                     let recipe = Recipe::find(&config.recipe)?;
                     go_on(Reopened::new(config, recipe, resumption)?, self.tui)
@@ -89,26 +87,20 @@ impl Train {
                 let output = self.output.clone().unwrap_or_else(|| PathBuf::from("runs/demo"));
                 if self.goes_on(&output) {
                     demo::check_resumed(&overrides)?;
-                    go_on(Reopened::stored(&output, &overrides, resumption)?, self.tui)
+                    let run = Reopened::stored(&output, &overrides, resumption)?;
+                    self.examine(run.device())?;
+                    go_on(run, self.tui)
                 } else {
+                    self.examine(&demo::device_name(&output, &overrides)?)?;
                     demonstrate(&output, &overrides, self.tui)
                 }
             }
         }
     }
 
-    /// The device the run will be on. What cannot be read is complained of by whoever reads it next.
-    fn device_named(&self, overrides: &[String]) -> String {
-        let stored = || self.output.as_deref().unwrap_or(Path::new("runs/demo")).join("config.toml");
-        let path = self.config.clone().unwrap_or_else(stored);
-        if let Ok(config) = TrainConfig::read(&path, overrides) {
-            return config.device;
-        }
-        let of_override = |text: &String| {
-            let (key, value) = text.split_once('=')?;
-            (key.trim() == "device").then(|| value.trim().trim_matches(['"', '\'']).to_owned())
-        };
-        overrides.iter().rev().find_map(of_override).unwrap_or_else(|| "cpu".to_owned())
+    /// Refuses a device that computes wrongly.
+    fn examine(&self, device: &str) -> Result<(), TrainError> {
+        if self.skip_doctor { Ok(()) } else { doctor::require_sound(device) }
     }
 
     /// Whether a run is to be gone on with rather than started.

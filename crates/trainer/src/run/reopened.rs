@@ -73,6 +73,12 @@ impl Reopened {
         Self::new(TrainConfig { output: output.to_owned(), ..config }, recipe, resumption)
     }
 
+    /// The device it goes on with, as configured.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.changes.config.device
+    }
+
     /// The steps it has behind it.
     #[must_use]
     pub fn step(&self) -> usize {

@@ -7,43 +7,20 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use burn::tensor::Device;
-use dataset::shapes::{self, ShapesConfig};
 use flate2::read::GzDecoder;
 use inspector::read_rollouts;
 use serde_json::Value;
-use trainer::{Recipe, vppo};
 
 use crate::program::{device_name, sightline};
+use crate::train::configuration;
 
 /// Trains a small model for two steps and returns the run's folder.
 fn run(folder: &Path) -> String {
-    trainer::demo::untrained(&folder.join("model"), 4, &Device::default()).expect("a writable folder");
-    let shapes = ShapesConfig {
-        train: 4,
-        held_out: 2,
-        sides: vec![56],
-        min_shapes: 1,
-        max_shapes: 2,
-        ..ShapesConfig::default()
-    };
-    shapes::write(&shapes, &folder.join("problems")).expect("a writable folder");
-    let recipe = Recipe { name: "unfiltered".to_owned(), accuracy_band: None, ..vppo() };
-    fs::write(folder.join("recipe.json"), recipe.to_json().expect("finite numbers")).expect("a writable folder");
-    let path = |name: &str| folder.join(name).display().to_string();
-    let text = format!(
-        "model = {:?}\noutput = {:?}\nrecipe = {:?}\ndevice = {:?}\n[data]\ntrain = {:?}\n\
-         [rollout]\nprompts_per_step = 2\nresponses = 2\nsampling = {{ max_new_tokens = 5 }}\n\
-         [update]\nlearning_rate = 1e-3\n[schedule]\nsteps = 2\nsave_every = 1\n",
-        path("model"),
-        path("run"),
-        path("recipe.json"),
-        device_name(),
-        path("problems/train.jsonl"),
-    );
-    fs::write(folder.join("run.toml"), text).expect("a writable folder");
-    sightline(&["train", "--config", &path("run.toml")], "").output();
-    path("run")
+    let (config, output) = (configuration(folder), folder.join("run").display().to_string());
+    let device = device_name();
+    sightline(&["train", "--config", &config, "--output", &output, "--device", &device, "schedule.steps=2"], "")
+        .output();
+    output
 }
 
 /// All of a page but tokens and images, which the page unpacks in the same way.
@@ -85,7 +62,7 @@ fn a_page_holds_the_run() {
     let records = read_rollouts(&Path::new(&run).join("rollouts")).expect("recorded");
     let texts: Vec<&str> = records.iter().map(|record| record.text.as_str()).collect();
     assert_eq!(index["rollouts"]["text"], serde_json::json!(texts));
-    assert_eq!(index["metrics"].as_array().map(Vec::len), Some(2));
+    assert_eq!(index["metrics"].as_array().map(Vec::len), Some(3), "two steps and a validation");
     assert!(index["configuration"].as_str().is_some_and(|text| text.contains("prompts_per_step = 2")));
     assert!(index["title"].as_str().is_some_and(|title| title.contains("unfiltered")));
 
