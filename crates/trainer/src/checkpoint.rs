@@ -41,6 +41,10 @@ pub struct RunState {
     pub sampler: Sampler,
     /// Digest of the files of problems, to notice that they have changed.
     pub data: String,
+    /// Digest of the files of held-out problems, if there are any.
+    pub held_out: Option<String>,
+    /// Digest of the model the reference policy is made from, if there is one, to notice that it is another.
+    pub reference: Option<String>,
     /// The validation of this step, if there was one.
     pub validation: Option<Validation>,
     /// How many steps up to this one were left out because something in them was not finite.
@@ -48,11 +52,14 @@ pub struct RunState {
 }
 
 /// A validation of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
     /// Its accuracy, from 0 to 1; `None` if nothing could be judged.
     pub accuracy: Option<f64>,
+    /// Digest of the problems, of how they are answered and of how that is judged. Only validations of equal terms compare.
+    #[serde(default)]
+    pub terms: String,
 }
 
 /// The checkpoints of a run, looked at from the newest on until one is whole.
@@ -112,15 +119,18 @@ fn write(trainer: &Trainer, aside: &Path) -> Result<(), TrainError> {
     let state_folder = aside.join(STATE_FOLDER);
     fs::create_dir_all(&state_folder).map_err(TrainError::file("create", &state_folder))?;
 
-    export(&trainer.policy, Some(&trainer.config.model), aside, ExportOptions::default())?;
-    Processor::copy_files(&trainer.config.model, aside)?;
+    export(&trainer.policy, None, aside, ExportOptions::default())?;
+    // From memory: the folder that the run was started from may have changed or be gone.
+    trainer.standing.files.write(aside)?;
     let optimizer = aside.join(OPTIMIZER_FILE);
     trainer.updater.optimizer.save(&optimizer).map_err(|error| unreadable(&optimizer, &error))?;
     let state = RunState {
         step: trainer.step,
         sampler: trainer.sampler.clone(),
         data: trainer.standing.data.clone(),
-        validation: trainer.standing.validation,
+        held_out: trainer.standing.held_out.clone(),
+        reference: trainer.standing.reference.clone(),
+        validation: trainer.standing.validation.clone(),
         skipped_in_a_row: trainer.standing.skipped_in_a_row,
     };
     let state_file = aside.join(STATE_FILE);
@@ -133,6 +143,8 @@ fn write(trainer: &Trainer, aside: &Path) -> Result<(), TrainError> {
     let state = examine(aside).map_err(|reason| TrainError::Damaged { checkpoint: aside.to_owned(), reason })?;
     debug_assert_eq!(state.step, trainer.step);
     Checkpoint::open(aside)?;
+    // One that cannot be asked anything never takes the place of a good one.
+    Processor::from_folder(aside)?;
     Ok(())
 }
 
@@ -285,4 +297,37 @@ fn numbered(folder: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
 
 fn unreadable(path: &Path, error: &impl std::fmt::Display) -> TrainError {
     TrainError::OptimizerState { path: path.to_owned(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use dataset::shapes::{self, ShapesConfig};
+    use vlm_model::processor::ProcessorFiles;
+
+    use super::*;
+
+    /// A checkpoint that lacks the files of a processor takes no name, and the one before stays.
+    #[test]
+    fn an_incomplete_checkpoint_is_not_published() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        crate::demo::untrained(&path("model"), 4, &burn::tensor::Device::default()).expect("a writable folder");
+        let shapes = ShapesConfig { train: 2, held_out: 1, ..ShapesConfig::default() };
+        let problems = shapes::write(&shapes, &path("problems")).expect("a writable folder").train;
+        let (model, output) = (path("model"), path("run"));
+        let text = format!(
+            "model = {model:?}\noutput = {output:?}\nrecipe = 'grpo'\ndevice = 'cpu'\n[data]\ntrain = {problems:?}\n\
+             [schedule]\nkeep = 1\n"
+        );
+        fs::write(path("run.toml"), text).expect("a writable folder");
+        let config = TrainConfig::read(&path("run.toml"), &[]).expect("valid");
+        let mut trainer = Trainer::start(config).expect("starts");
+        let good = save(&trainer).expect("a writable folder");
+        trainer.step = 1;
+        trainer.standing.files = ProcessorFiles::default();
+        let error = save(&trainer).expect_err("it lacks the tokenizer").to_string();
+        assert!(error.contains("tokenizer.json") && error.contains("step-0"), "{error}");
+        let left = numbered(&output.join(CHECKPOINTS)).expect("a folder");
+        assert_eq!(left, [(0, good)]);
+    }
 }

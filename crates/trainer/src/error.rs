@@ -277,6 +277,16 @@ pub enum TrainError {
         /// What differs, a line for each place.
         differences: String,
     },
+    /// A reference policy that cannot be read.
+    #[error(
+        "the recipe compares with the model a run starts from, and {} cannot be read: {source}; put that model back there, or name its new place with model=FOLDER", folder.display()
+    )]
+    NoReference {
+        /// The model's folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        source: Box<TrainError>,
+    },
     /// There is nothing to resume from.
     #[error("no complete checkpoint in {}; start without --resume", folder.display())]
     NothingToResume {

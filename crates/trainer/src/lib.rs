@@ -90,7 +90,7 @@ pub use run::{Reopened, Resumption, holds_run};
 pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
-pub use stop::Stop;
+pub use stop::{Stop, hear_of_file_limits};
 pub use update::{Lesson, UpdateReport, Updater};
 pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
 pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};

@@ -9,7 +9,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::module::Module as _;
+use burn::tensor::Device;
 use dataset::Sampler;
+use vlm_model::processor::ProcessorFiles;
+use vlm_model::{ModelError, QwenVl};
 
 use crate::checkpoint::Validation;
 use crate::collect::Source;
@@ -32,6 +35,12 @@ pub use reopened::{Reopened, Resumption};
 pub(crate) struct Standing {
     /// Digest of the files of problems.
     pub(crate) data: String,
+    /// Digest of the files of held-out problems, if there are any.
+    pub(crate) held_out: Option<String>,
+    /// Digest of the model the reference policy is made from, if there is one.
+    pub(crate) reference: Option<String>,
+    /// The processor's files, as every checkpoint gets them.
+    pub(crate) files: ProcessorFiles,
     /// The validation of the present step, if there was one.
     pub(crate) validation: Option<Validation>,
     /// Steps up to this one that were left out because something in them was not finite.
@@ -56,6 +65,14 @@ impl Standing {
         self.validation = None;
         self.saved = false;
     }
+}
+
+/// The model the run was started from, and its digest.
+fn reference(config: &TrainConfig, device: &Device) -> Result<(QwenVl, String), TrainError> {
+    let digest = data::fingerprint_of_model(&config.model)?;
+    let wrong =
+        |source: ModelError| TrainError::NoReference { folder: config.model.clone(), source: Box::new(source.into()) };
+    Ok((vlm_model::load(&config.model, device).map_err(wrong)?, digest))
 }
 
 impl Trainer {
@@ -93,17 +110,22 @@ impl Trainer {
         Reopened::stored(output, overrides, resumption)?.load()
     }
 
-    /// Loads everything; the policy comes from `checkpoint` if given, else from the configured model.
+    /// Loads everything; policy and processor come from `checkpoint` if given, else from the configured model.
     fn load(config: TrainConfig, recipe: Recipe, checkpoint: Option<&Path>) -> Result<Self, TrainError> {
         let algorithm = recipe.build();
         algorithm.check()?;
         let reward = Box::new(config.reward.build()?);
         let device = device(&config.device)?.autodiff();
-        let policy = vlm_model::load(checkpoint.unwrap_or(&config.model), &device)?;
-        let reference = algorithm.needs_reference().then(|| vlm_model::load(&config.model, &device)).transpose()?;
+        let source = checkpoint.unwrap_or(&config.model);
+        let policy = vlm_model::load(source, &device)?;
+        let reference = algorithm.needs_reference().then(|| reference(&config, &device)).transpose()?;
+        let (reference, reference_digest) = reference.unzip();
         let problems = config.data.open(&config.data.train)?;
         let standing = Standing {
             data: data::fingerprint(&config.data.train)?,
+            held_out: config.data.held_out.as_ref().map(data::fingerprint).transpose()?,
+            reference: reference_digest,
+            files: ProcessorFiles::read(source)?,
             validation: None,
             skipped_in_a_row: 0,
             finite: true,
@@ -111,7 +133,7 @@ impl Trainer {
             folder: None,
         };
         Ok(Self {
-            processor: config.data.processor(&config.model)?,
+            processor: config.data.processor(source)?,
             reward,
             updater: updater(&config.update),
             vocabulary: vocabulary(&config, &policy, &device.inner()),
@@ -173,7 +195,9 @@ impl Trainer {
                             observer.on_phase(self.step, Phase::Validation, seconds)?;
                             observer.on_validation(self.step, &evaluation)?;
                         }
-                        self.standing.validation = Some(Validation { accuracy: evaluation.overall.accuracy });
+                        let held_out = self.standing.held_out.as_deref().unwrap_or_default();
+                        let terms = data::terms_of_validation(held_out, &self.config)?;
+                        self.standing.validation = Some(Validation { accuracy: evaluation.overall.accuracy, terms });
                         self.standing.saved = false;
                         last = Some(evaluation);
                     }

@@ -74,6 +74,18 @@ impl Stop {
     }
 }
 
+/// Lets a write beyond a limit on the size of files (`ulimit -f`) fail with an error, which says what could not be written, instead
+/// of ending the process without a word; for the rest of the process's life.
+///
+/// # Errors
+/// If the system refuses to tell of signals.
+pub fn hear_of_file_limits() -> Result<(), TrainError> {
+    // Heard, the signal does nothing by itself, and nobody asks whether it came.
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(|source| TrainError::Signals { source })?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Everything that stands between a conversation with images and the model: the checkpoint's processor.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use image::RgbImage;
@@ -12,11 +13,12 @@ const IMAGE_PAD: &str = "<|image_pad|>";
 /// Marks the place of an image in the text of a problem.
 const IMAGE_MARKER: &str = "<image>";
 
-/// Files that make up a processor. A checkpoint has some of them.
-const FILES: [&str; 11] = [
+/// Files that make up a processor, and the settings it generates with. A checkpoint has some of them.
+const FILES: [&str; 12] = [
     "added_tokens.json",
     "chat_template.jinja",
     "chat_template.json",
+    "generation_config.json",
     "merges.txt",
     "preprocessor_config.json",
     "processor_config.json",
@@ -39,6 +41,11 @@ pub struct Processor {
     image_pad: u32,
 }
 
+/// The files of a checkpoint's processor and its `generation_config.json`, as bytes: they can be written beside other weights
+/// whatever has become of the checkpoint since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessorFiles(Vec<(&'static str, Vec<u8>)>);
+
 /// What the model is given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prompt {
@@ -46,6 +53,37 @@ pub struct Prompt {
     pub ids: Vec<u32>,
     /// The images in the order of their runs.
     pub images: Vec<ImagePatches>,
+}
+
+impl ProcessorFiles {
+    /// Reads those that a checkpoint folder has.
+    ///
+    /// # Errors
+    /// One is there and cannot be read.
+    pub fn read(folder: &Path) -> Result<Self, ModelError> {
+        let mut files = Vec::new();
+        for name in FILES {
+            let path = folder.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => files.push((name, bytes)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(source) => return Err(ModelError::ReadFile { path, source }),
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// Writes them into another folder, byte for byte; files of these names there are replaced.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
+        for (name, bytes) in &self.0 {
+            let path = folder.join(name);
+            std::fs::write(&path, bytes).map_err(|source| ModelError::WriteFile { path, source })?;
+        }
+        Ok(())
+    }
 }
 
 impl Processor {
@@ -62,19 +100,6 @@ impl Processor {
             template: ChatTemplate::from_folder(folder)?,
             image_pad,
         })
-    }
-
-    /// Copies the files of a processor from one checkpoint folder to another, byte for byte; those that `from` has.
-    ///
-    /// # Errors
-    /// A file cannot be copied.
-    pub fn copy_files(from: &Path, to: &Path) -> Result<(), ModelError> {
-        for (from, to) in FILES.map(|name| (from.join(name), to.join(name))) {
-            if from.exists() {
-                std::fs::copy(&from, &to).map_err(|source| ModelError::CopyFile { from, to, source })?;
-            }
-        }
-        Ok(())
     }
 
     /// The token that holds the place of image features.

@@ -6,7 +6,7 @@ use image::RgbImage;
 use serde::Deserialize;
 use serde_json::Value;
 use vlm_model::ModelError;
-use vlm_model::processor::Processor;
+use vlm_model::processor::{Processor, ProcessorFiles};
 use vlm_model::text_input::{ChatTemplate, Message, Part, RenderOptions, Role, Tokenizer};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures");
@@ -267,7 +267,8 @@ fn a_view_of_the_same_size_fits_the_same_prompt() {
 #[test]
 fn copied_files_make_the_same_processor() {
     let copy = tempfile::tempdir().expect("folder");
-    Processor::copy_files(folder(), copy.path()).expect("copied");
+    let files = ProcessorFiles::read(folder()).expect("readable");
+    files.write(copy.path()).expect("a writable folder");
     let mut names: Vec<_> =
         (std::fs::read_dir(folder()).expect("folder")).map(|entry| entry.expect("entry").file_name()).collect();
     names.sort();
@@ -279,14 +280,16 @@ fn copied_files_make_the_same_processor() {
     let copied = Processor::from_folder(copy.path()).expect("complete folder");
     assert_eq!(copied.image, processor().image);
 
-    let error = Processor::copy_files(folder(), &copy.path().join("absent")).expect_err("no such folder");
-    assert!(matches!(error, ModelError::CopyFile { .. }), "{error}");
+    let error = files.write(&copy.path().join("absent")).expect_err("no such folder");
+    assert!(matches!(error, ModelError::WriteFile { .. }), "{error}");
+    assert_eq!(ProcessorFiles::read(&copy.path().join("absent")).expect("no files"), ProcessorFiles::default());
 }
 
 #[test]
 fn a_tokenizer_without_image_pad_is_refused() {
     let copy = tempfile::tempdir().expect("folder");
-    Processor::copy_files(folder(), copy.path()).expect("copied");
+    let files = ProcessorFiles::read(folder()).expect("readable");
+    files.write(copy.path()).expect("a writable folder");
     let path = copy.path().join("tokenizer.json");
     let text = std::fs::read_to_string(&path).expect("file").replace("<|image_pad|>", "<|other|>");
     std::fs::write(&path, text).expect("writable");

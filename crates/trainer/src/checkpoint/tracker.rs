@@ -18,7 +18,8 @@ struct Tracker {
     last_step: usize,
     /// Its folder.
     last: String,
-    /// Step of the checkpoint with the highest validation accuracy, the earliest of several; none without validations.
+    /// Step of the checkpoint with the highest validation accuracy among those validated on the terms of the last validation,
+    /// the earliest of several; none without validations.
     best_step: Option<usize>,
     /// Its folder.
     best: Option<String>,
@@ -27,27 +28,27 @@ struct Tracker {
 }
 
 /// Removes all but the newest `keep` checkpoints, and the best by validation if that is wished for, and writes down which are
-/// the newest and the best.
+/// the newest and the best. Of validations on several terms the best on each of them stays, since they cannot be compared.
 ///
 /// # Errors
 /// If a folder cannot be removed or the file not be written.
 pub(super) fn tidy(folder: &Path, keep: usize, keep_best: bool) -> Result<(), TrainError> {
     let all = numbered(folder)?;
-    let best_of_all = best(&all).filter(|_| keep_best);
+    let best_of_all = if keep_best { bests(&all) } else { Vec::new() };
     for (step, path) in &all[..all.len().saturating_sub(keep)] {
-        if best_of_all.as_ref().is_none_or(|(best, _, _)| best != step) {
+        if best_of_all.iter().all(|best| best.step != *step) {
             disk::remove_if_there(path)?;
         }
     }
     let left = numbered(folder)?;
     let Some((last_step, last)) = left.last() else { return Ok(()) };
-    let best = best(&left);
+    let best = bests(&left).pop();
     let tracker = Tracker {
         last_step: *last_step,
         last: name(last),
-        best_step: best.as_ref().map(|(step, _, _)| *step),
-        best: best.as_ref().map(|(_, path, _)| name(path)),
-        best_accuracy: best.as_ref().map(|(_, _, accuracy)| *accuracy),
+        best_step: best.as_ref().map(|best| best.step),
+        best: best.as_ref().map(|best| name(&best.path)),
+        best_accuracy: best.as_ref().map(|best| best.accuracy),
     };
     let path = folder.join(TRACKER_FILE);
     let text = serde_json::to_string_pretty(&tracker)
@@ -55,16 +56,25 @@ pub(super) fn tidy(folder: &Path, keep: usize, keep_best: bool) -> Result<(), Tr
     disk::replace(&path, &(text + "\n"))
 }
 
-/// The checkpoint with the highest validation accuracy, and that.
-fn best(all: &[(usize, PathBuf)]) -> Option<(usize, PathBuf, f64)> {
-    let mut best: Option<(usize, PathBuf, f64)> = None;
+/// The best checkpoint among those validated on the same terms.
+struct Best {
+    step: usize,
+    path: PathBuf,
+    accuracy: f64,
+    terms: String,
+}
+
+/// The checkpoint with the highest validation accuracy for each of the terms there are, those of the last validation last.
+fn bests(all: &[(usize, PathBuf)]) -> Vec<Best> {
+    let mut bests: Vec<Best> = Vec::new();
     for (step, path) in all {
-        let accuracy = read_state(path).ok().and_then(|state| state.validation?.accuracy);
-        if let Some(accuracy) = accuracy.filter(|accuracy| best.as_ref().is_none_or(|(_, _, best)| accuracy > best)) {
-            best = Some((*step, path.clone(), accuracy));
-        }
+        let Some(validation) = read_state(path).ok().and_then(|state| state.validation) else { continue };
+        let Some(accuracy) = validation.accuracy else { continue };
+        let found = Best { step: *step, path: path.clone(), accuracy, terms: validation.terms };
+        let before = bests.iter().position(|best| best.terms == found.terms).map(|index| bests.remove(index));
+        bests.push(before.filter(|before| before.accuracy >= found.accuracy).unwrap_or(found));
     }
-    best
+    bests
 }
 
 fn name(path: &Path) -> String {
@@ -106,8 +116,13 @@ mod tests {
     use super::*;
     use crate::checkpoint::{RunState, STATE_FILE, Validation};
 
-    /// Checkpoints of these steps with these validations.
+    /// Checkpoints of these steps with these validations, all on the same terms.
     fn checkpoints(steps: &[(usize, Option<f64>)]) -> tempfile::TempDir {
+        checkpoints_on(steps, |_| "terms")
+    }
+
+    /// As [`checkpoints`], on the terms of each step.
+    fn checkpoints_on(steps: &[(usize, Option<f64>)], terms: fn(usize) -> &'static str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for (step, accuracy) in steps {
             let path = folder.path().join(format!("step-{step}"));
@@ -116,7 +131,10 @@ mod tests {
                 step: *step,
                 sampler: Sampler::new(1, 5).expect("some problems"),
                 data: String::new(),
-                validation: accuracy.map(|accuracy| Validation { accuracy: Some(accuracy) }),
+                held_out: None,
+                reference: None,
+                validation: accuracy
+                    .map(|accuracy| Validation { accuracy: Some(accuracy), terms: terms(*step).to_owned() }),
                 skipped_in_a_row: 0,
             };
             let text = serde_json::to_string(&state).expect("numbers");
@@ -155,6 +173,18 @@ mod tests {
             });
             assert_eq!(tracker, expected, "keep {keep}, best {keep_best}");
         }
+    }
+
+    /// A high accuracy on easier problems neither takes the place of the best on the present ones nor is lost to it.
+    #[test]
+    fn validations_on_other_terms_are_not_compared() {
+        let steps = [(1, Some(0.8)), (2, Some(0.9)), (3, Some(0.2)), (4, Some(0.3)), (5, Some(0.1)), (6, None)];
+        let folder = checkpoints_on(&steps, |step| if step < 3 { "easy" } else { "hard" });
+        tidy(folder.path(), 1, true).expect("a writable folder");
+        assert_eq!(left(folder.path()), [2, 4, 6]);
+        let text = fs::read_to_string(folder.path().join(TRACKER_FILE)).expect("the tracker");
+        let tracker: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&tracker["best_step"], &tracker["best_accuracy"]), (&4.into(), &0.3.into()), "{tracker}");
     }
 
     /// A tracker is no authority, nor is a state that cannot be read.

@@ -9,7 +9,7 @@ use trainer::demo::{self, Progress};
 use trainer::doctor;
 use trainer::{
     Console, Hub, MetricsFile, Paired, Recipe, Reopened, Resumption, RolloutFiles, TensorBoard, TrainConfig,
-    TrainError, TrainObserver, Trainer, Tui, holds_run, progress_bar,
+    TrainError, TrainObserver, Trainer, Tui, hear_of_file_limits, holds_run, progress_bar,
 };
 
 use super::dry_run::dry_run;
@@ -61,6 +61,7 @@ pub(crate) struct Train {
 
 impl Train {
     pub(crate) fn run(self) -> Result<(), TrainError> {
+        hear_of_file_limits()?;
         if self.tui {
             Tui::check()?;
         }
@@ -127,6 +128,7 @@ impl Train {
 fn go_on(run: Reopened, tui: bool) -> Result<(), TrainError> {
     match run.finished() {
         Some(checkpoint) => {
+            run.tidy()?;
             print(&format!("the run is finished: {} steps are taken; more with schedule.steps=N", run.step()))?;
             print(&format!("checkpoint: {}", checkpoint.display()))
         }

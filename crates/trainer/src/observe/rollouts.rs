@@ -20,13 +20,20 @@ pub struct RolloutFiles {
 }
 
 impl RolloutFiles {
-    /// Makes the folder `rollouts` of a run.
+    /// Makes the folder `rollouts` of a run, and clears away what a killed process left half written there.
     ///
     /// # Errors
-    /// If it cannot be made.
+    /// If it cannot be made, or something there not be removed.
     pub fn open(output: &Path) -> Result<Self, TrainError> {
         let folder = output.join("rollouts");
         fs::create_dir_all(&folder).map_err(TrainError::file("create", &folder))?;
+        for entry in fs::read_dir(&folder).map_err(TrainError::file("list", &folder))? {
+            let path = entry.map_err(TrainError::file("list", &folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(".step-") && name.ends_with(".writing") {
+                fs::remove_file(&path).map_err(TrainError::file("remove", &path))?;
+            }
+        }
         Ok(Self { folder })
     }
 

@@ -62,6 +62,11 @@ impl Changes {
         Ok(Self { config, recipe, of_config, of_recipe, free, held })
     }
 
+    /// Adds a change that needs no consent.
+    pub(super) fn free(&mut self, line: String) {
+        self.free.push(line);
+    }
+
     /// Adds a change that needs consent.
     pub(super) fn hold(&mut self, line: String) {
         self.held.push(line);

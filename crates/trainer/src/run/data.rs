@@ -1,13 +1,14 @@
-//! The files of problems by their content.
+//! The files of problems, and of a model, by their content.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dataset::Selection;
 use sha2::{Digest as _, Sha256};
 
 use crate::TrainError;
+use crate::config::TrainConfig;
 use crate::evaluate::hexadecimal;
 
 /// Files up to this size are read whole, of larger ones a quarter of it at either end.
@@ -27,6 +28,39 @@ pub(super) fn fingerprint(files: &Selection) -> Result<String, TrainError> {
     Ok(hexadecimal(digest))
 }
 
+/// SHA-256 over `config.json` and the files of weights of a model's folder, with their names, each read as by [`fingerprint`].
+///
+/// # Errors
+/// If the folder or a file cannot be read.
+pub(super) fn fingerprint_of_model(folder: &Path) -> Result<String, TrainError> {
+    let wrong = |source| TrainError::NoReference { folder: folder.to_owned(), source: Box::new(source) };
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        paths
+            .retain(|path| path.extension().is_some_and(|name| name == "safetensors") || path.ends_with("config.json"));
+        paths.sort();
+        Ok(paths)
+    };
+    let mut digest = Sha256::new();
+    for path in list().map_err(|error| wrong(TrainError::file("list", folder)(error)))? {
+        digest.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+        add(&mut digest, &path).map_err(|error| wrong(TrainError::file("read", &path)(error)))?;
+    }
+    Ok(hexadecimal(digest))
+}
+
+/// Digest of all that a validation's accuracy depends on besides the policy: the held-out problems, by `held_out`, how they are
+/// answered and how the answers are judged.
+///
+/// # Errors
+/// If the configuration cannot be written as JSON.
+pub(super) fn terms_of_validation(held_out: &str, config: &TrainConfig) -> Result<String, TrainError> {
+    let terms = (held_out, config.schedule.validation_samples, &config.rollout.sampling, &config.reward);
+    let text = serde_json::to_vec(&terms)
+        .map_err(|source| TrainError::Json { place: "resolved configuration".to_owned(), source })?;
+    Ok(hexadecimal(Sha256::new_with_prefix(text)))
+}
+
 fn add(digest: &mut Sha256, path: &Path) -> io::Result<()> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -41,9 +75,26 @@ fn add(digest: &mut Sha256, path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+
+    #[test]
+    fn a_model_is_known_by_its_weights() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a writable folder");
+        let of = || fingerprint_of_model(folder.path()).expect("readable");
+        write("config.json", "{}");
+        write("model.safetensors", "weights");
+        let before = of();
+        write("README.md", "mine");
+        assert_eq!(of(), before);
+        write("model.safetensors", "weightt");
+        assert_ne!(of(), before);
+        write("model.safetensors", "weights");
+        write("config.json", "{ }");
+        assert_ne!(of(), before);
+        let error = fingerprint_of_model(&folder.path().join("gone")).expect_err("no folder").to_string();
+        assert!(error.contains("gone") && error.contains("model=FOLDER"), "{error}");
+    }
 
     #[test]
     fn files_are_known_by_their_content() {

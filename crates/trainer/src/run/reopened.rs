@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::changes::Changes;
-use super::data::fingerprint;
-use super::folder::{RunFolder, holds_run, stored_with};
+use super::data::{fingerprint, fingerprint_of_model};
+use super::folder::{RunFolder, holds_run, stored, stored_with};
 use crate::TrainError;
 use crate::checkpoint::{self, CHECKPOINTS, RunState};
 use crate::config::TrainConfig;
@@ -55,8 +55,6 @@ impl Reopened {
         }
         changes.check(resumption.accept_changes)?;
         found.set_damaged_aside()?;
-        // A process may have been killed between a checkpoint and the removal of older ones.
-        checkpoint::tidy(&changes.config)?;
         Ok(Self { folder, changes, accept_changes: resumption.accept_changes, from })
     }
 
@@ -94,13 +92,25 @@ impl Reopened {
         (state.step >= config.schedule.steps && validated).then_some(path)
     }
 
-    /// Loads everything and writes down what has changed.
+    /// Removes what a process that was killed after the last checkpoint has left to be removed, by the settings the run was
+    /// trained with. For a run that is [finished](Self::finished).
+    ///
+    /// # Errors
+    /// If those cannot be read, or a checkpoint cannot be removed.
+    pub fn tidy(&self) -> Result<(), TrainError> {
+        let output = self.changes.config.output.clone();
+        let (config, _) = stored(&output)?;
+        checkpoint::tidy(&TrainConfig { output, ..config })
+    }
+
+    /// Loads everything and writes down what has changed. Only then are checkpoints removed that are not to be kept.
     ///
     /// # Errors
     /// If something cannot be loaded, or the problems are others than before: [`TrainError::DataChanged`] if there are more or
     /// fewer, [`TrainError::RunChanged`] without consent.
     pub fn load(mut self) -> Result<Trainer, TrainError> {
         self.compare_data()?;
+        self.compare_reference()?;
         self.changes.show();
         let Changes { config, recipe, .. } = &self.changes;
         let checkpoint = self.from.as_ref().map(|(path, _)| path.as_path());
@@ -110,13 +120,36 @@ impl Reopened {
             tracing::info!("going on from {}", checkpoint.display());
         }
         self.folder.take_over(&self.changes, trainer.step)?;
+        // A process may have been killed between a checkpoint and the removal of older ones. Not before the run really goes
+        // on: what fails until here is to cost nothing.
+        checkpoint::tidy(&self.changes.config)?;
         trainer.standing.folder = Some(self.folder);
         Ok(trainer)
+    }
+
+    /// Notices that the model a reference policy is made from is another one.
+    fn compare_reference(&mut self) -> Result<(), TrainError> {
+        let before = self.from.as_ref().and_then(|(_, state)| state.reference.as_ref());
+        let Some(before) = before.filter(|_| self.changes.recipe.build().needs_reference()) else { return Ok(()) };
+        let now = fingerprint_of_model(&self.changes.config.model)?;
+        if *before == now {
+            return Ok(());
+        }
+        let folder = self.changes.config.model.display();
+        let line = format!("the reference policy in {folder}: {} -> {}", short(before), short(&now));
+        self.changes.hold(line);
+        self.changes.check(self.accept_changes)
     }
 
     fn compare_data(&mut self) -> Result<(), TrainError> {
         let Some((_, state)) = &self.from else { return Ok(()) };
         let data = &self.changes.config.data;
+        if let (Some(before), Some(files)) = (&state.held_out, &data.held_out) {
+            let now = fingerprint(files)?;
+            if *before != now {
+                self.changes.free(format!("the files of data.held_out: {} -> {}", short(before), short(&now)));
+            }
+        }
         let now = fingerprint(&data.train)?;
         if state.data == now {
             return Ok(());

@@ -6,6 +6,7 @@
 mod damage;
 mod disks;
 mod kills;
+mod models;
 mod policies;
 mod program;
 mod rewards;
