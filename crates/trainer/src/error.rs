@@ -279,7 +279,7 @@ pub enum TrainError {
     },
     /// A reference policy that cannot be read.
     #[error(
-        "the recipe compares with the model a run starts from, and {} cannot be read: {source}; put that model back there, or name its new place with model=FOLDER", folder.display()
+        "the reference policy is the model a run starts from, and {} cannot be read: {source}; put that model back there, or name its new place with model=FOLDER and --accept-changes", folder.display()
     )]
     NoReference {
         /// The model's folder.

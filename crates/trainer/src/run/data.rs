@@ -35,7 +35,8 @@ pub(super) fn fingerprint(files: &Selection) -> Result<String, TrainError> {
 pub(super) fn fingerprint_of_model(folder: &Path) -> Result<String, TrainError> {
     let wrong = |source| TrainError::NoReference { folder: folder.to_owned(), source: Box::new(source) };
     let list = || -> io::Result<Vec<PathBuf>> {
-        let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        let mut paths =
+            fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
         paths
             .retain(|path| path.extension().is_some_and(|name| name == "safetensors") || path.ends_with("config.json"));
         paths.sort();

@@ -130,7 +130,9 @@ impl Reopened {
     /// Notices that the model a reference policy is made from is another one.
     fn compare_reference(&mut self) -> Result<(), TrainError> {
         let before = self.from.as_ref().and_then(|(_, state)| state.reference.as_ref());
-        let Some(before) = before.filter(|_| self.changes.recipe.build().needs_reference()) else { return Ok(()) };
+        let Some(before) = before.filter(|_| self.changes.recipe.clone().build().needs_reference()) else {
+            return Ok(());
+        };
         let now = fingerprint_of_model(&self.changes.config.model)?;
         if *before == now {
             return Ok(());
@@ -143,13 +145,13 @@ impl Reopened {
 
     fn compare_data(&mut self) -> Result<(), TrainError> {
         let Some((_, state)) = &self.from else { return Ok(()) };
-        let data = &self.changes.config.data;
-        if let (Some(before), Some(files)) = (&state.held_out, &data.held_out) {
-            let now = fingerprint(files)?;
-            if *before != now {
-                self.changes.free(format!("the files of data.held_out: {} -> {}", short(before), short(&now)));
-            }
+        let held_out = self.changes.config.data.held_out.as_ref().map(fingerprint).transpose()?;
+        if let (Some(before), Some(now)) = (&state.held_out, &held_out)
+            && before != now
+        {
+            self.changes.free(format!("the files of data.held_out: {} -> {}", short(before), short(now)));
         }
+        let data = &self.changes.config.data;
         let now = fingerprint(&data.train)?;
         if state.data == now {
             return Ok(());

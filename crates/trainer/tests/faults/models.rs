@@ -55,7 +55,6 @@ fn a_changed_reference_needs_consent() {
     let recipe = "recipe=reinforce-pp";
     workspace.train("run", &[recipe, "schedule.steps=1"]).succeeds();
     let before = state(&workspace.checkpoint("run", 1)).reference.expect("the recipe has a reference policy");
-    // The policy's weights in the place of the start model's would make the divergence none.
     let (model, aside) = (workspace.path("model/model.safetensors"), workspace.path("aside"));
     fs::rename(&model, &aside).expect("a writable folder");
     let mut bytes = fs::read(&aside).expect("weights");
