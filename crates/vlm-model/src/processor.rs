@@ -7,6 +7,7 @@ use image::RgbImage;
 
 use crate::ModelError;
 use crate::image_input::{ImagePatches, ImageProcessor};
+use crate::limits::{MAX_TOKENIZER_BYTES, read};
 use crate::text_input::{ChatTemplate, Message, Part, RenderOptions, Role, Tokenizer};
 
 const IMAGE_PAD: &str = "<|image_pad|>";
@@ -59,15 +60,15 @@ impl ProcessorFiles {
     /// Reads those that a checkpoint folder has.
     ///
     /// # Errors
-    /// One is there and cannot be read.
+    /// One is there and cannot be read, or is larger than any of them is.
     pub fn read(folder: &Path) -> Result<Self, ModelError> {
         let mut files = Vec::new();
         for name in FILES {
             let path = folder.join(name);
-            match std::fs::read(&path) {
+            match read(&path, MAX_TOKENIZER_BYTES) {
                 Ok(bytes) => files.push((name, bytes)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(source) => return Err(ModelError::ReadFile { path, source }),
+                Err(ModelError::ReadFile { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(Self(files))
