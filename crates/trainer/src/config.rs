@@ -103,9 +103,9 @@ pub struct UpdateConfig {
     pub max_gradient_norm: f64,
     /// Optimizer steps per rollout batch, each on its own share of the groups.
     pub updates_per_step: usize,
-    /// Tokens of a forward and backward pass. Changes speed and memory, never the result.
+    /// Tokens of a forward and backward pass. Changes speed and memory, and the result by rounding alone.
     pub tokens_per_micro_batch: usize,
-    /// Positions whose vocabulary logits exist at once.
+    /// Positions whose vocabulary logits exist at once. Changes speed and memory, and the result by rounding alone.
     pub vocabulary_chunk: usize,
     /// Keeps the vision tower as it is.
     pub freeze_vision: bool,

@@ -191,7 +191,7 @@ impl DryRun {
 
 fn recipe(config: &TrainConfig) -> Result<(String, Algorithm), TrainError> {
     let algorithm = Recipe::find(&config.recipe)?.build();
-    algorithm.check()?;
+    algorithm.check_for(config)?;
     Ok((algorithm.recipe.to_string(), algorithm))
 }
 

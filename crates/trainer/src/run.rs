@@ -113,7 +113,7 @@ impl Trainer {
     /// Loads everything; policy and processor come from `checkpoint` if given, else from the configured model.
     fn load(config: TrainConfig, recipe: Recipe, checkpoint: Option<&Path>) -> Result<Self, TrainError> {
         let algorithm = recipe.build();
-        algorithm.check()?;
+        algorithm.check_for(&config)?;
         let reward = Box::new(config.reward.build()?);
         let device = device(&config.device)?.autodiff();
         let source = checkpoint.unwrap_or(&config.model);

@@ -87,10 +87,10 @@ fn defaults() -> TrainConfig {
     config
 }
 
-/// Finds the recipe and whether its terms fit together.
+/// Finds the recipe and whether its terms fit together and with the settings.
 fn check(config: &TrainConfig) -> Result<Recipe, TrainError> {
     let recipe = Recipe::find(&config.recipe)?;
-    recipe.clone().build().check()?;
+    recipe.clone().build().check_for(config)?;
     Ok(recipe)
 }
 

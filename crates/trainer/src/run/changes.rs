@@ -7,7 +7,8 @@ use crate::TrainError;
 use crate::config::TrainConfig;
 use crate::recipe::{Difference, Recipe, differences};
 
-/// Settings that extend a run, move it or only change its speed. Their changes are shown, and need no consent.
+/// Settings that extend a run, move it or only change its speed, up to rounding. Their changes are shown, and need no
+/// consent; `schedule.steps` does where the recipe reads how far the run has come.
 const FREE: [&str; 14] = [
     "device",
     "output",
@@ -54,6 +55,10 @@ impl Changes {
         // Where the folder lies is nothing it has to know.
         let of_config = of_value.iter().any(|difference| difference.path != "output");
         for difference in of_value {
+            if difference.path == "schedule.steps" && recipe.reads_progress() {
+                held.push(format!("{difference} (a component of the recipe rises until the last step)"));
+                continue;
+            }
             let lines = if is_free(&difference) { &mut free } else { &mut held };
             lines.push(difference.to_string());
         }
@@ -107,8 +112,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use advantage::{PerceptualReshaping, Schedule, Shaper};
+
     use super::*;
-    use crate::recipe::{dapo, vppo};
+    use crate::recipe::{dapo, prpo, vppo};
 
     fn config(folder: &Path, overrides: &[&str]) -> TrainConfig {
         let text = format!("model = 'm'\noutput = {folder:?}\n[data]\ntrain = 't.jsonl'\n");
@@ -120,10 +127,14 @@ mod tests {
 
     /// Changes of a run that was started with VPPO and the defaults.
     fn changes(overrides: &[&str], recipe: Recipe) -> Changes {
+        changes_of(vppo(), overrides, recipe)
+    }
+
+    fn changes_of(begun: Recipe, overrides: &[&str], recipe: Recipe) -> Changes {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let before = config(folder.path(), &[]);
         fs::write(folder.path().join("config.toml"), before.to_toml().expect("TOML")).expect("a writable folder");
-        fs::write(folder.path().join("recipe.json"), vppo().to_json().expect("JSON")).expect("a writable folder");
+        fs::write(folder.path().join("recipe.json"), begun.to_json().expect("JSON")).expect("a writable folder");
         Changes::of_run(config(folder.path(), overrides), recipe).expect("readable")
     }
 
@@ -142,6 +153,20 @@ mod tests {
         assert!(longer.held.is_empty() && longer.of_config && !longer.of_recipe);
         assert!(longer.free.contains(&"schedule.steps: 200 -> 900".to_owned()), "{longer:?}");
         assert!(longer.check(false).is_ok());
+    }
+
+    /// What rises until the last step is elsewhere when there are more steps.
+    #[test]
+    fn a_longer_run_needs_consent_where_the_recipe_reads_its_length() {
+        let mut rising = prpo();
+        let shaper = PerceptualReshaping { schedule: Schedule::Rising, ..PerceptualReshaping::default() };
+        rising.shapers = vec![Shaper::PerceptualReshaping(shaper)];
+        let longer = changes_of(rising.clone(), &["schedule.steps=900"], rising.clone());
+        assert!(longer.free.is_empty(), "{longer:?}");
+        let line = "schedule.steps: 200 -> 900 (a component of the recipe rises until the last step)";
+        assert_eq!(longer.held, [line]);
+        assert!(longer.check(false).is_err() && longer.check(true).is_ok());
+        assert!(changes_of(prpo(), &["schedule.steps=900"], prpo()).held.is_empty(), "a constant schedule reads nothing");
     }
 
     #[test]
