@@ -147,7 +147,9 @@ impl Inspection {
                 let algorithm = &scoring.algorithm;
                 let reference = reference.as_ref().filter(|_| algorithm.scores_reference());
                 let era = run.era(step.step);
-                let (Some(processor), Some(originals)) = (processors.get(&era), originals.get_mut(&era)) else { continue };
+                let (Some(processor), Some(originals)) = (processors.get(&era), originals.get_mut(&era)) else {
+                    continue;
+                };
                 let judge = Judge { config: run.config_of(era), processor, policy, reference, algorithm };
                 let rebuilt = match judge.rebuild(&step.records, originals) {
                     Ok(rebuilt) => rebuilt,

@@ -48,7 +48,8 @@ impl Painter<'_> {
             return Ok(pictures);
         }
         if !self.has_contrasts_of(responses) {
-            let reason = "the contrasts, since the responses were scored with others than the kept recipe of the step has";
+            let reason =
+                "the contrasts, since the responses were scored with others than the kept recipe of the step has";
             pictures.extend(missing(reason));
             return Ok(pictures);
         }

@@ -226,8 +226,7 @@ fn abandoned_steps_are_set_aside() {
     let resumed = Trainer::resume(&output, &[]).expect("resumes");
     assert!(resumed.step < 3, "it takes step 3 again");
     go_on(resumed);
-    let expected =
-        ["step-1.jsonl", "step-2.jsonl", "step-3.jsonl", "step-4.jsonl.abandoned", "step-6.jsonl.abandoned"];
+    let expected = ["step-1.jsonl", "step-2.jsonl", "step-3.jsonl", "step-4.jsonl.abandoned", "step-6.jsonl.abandoned"];
     assert_eq!(names(&rollouts), expected);
     assert!(inspector::read_rollouts(&rollouts).expect("whole").iter().all(|record| record.step <= 3));
 }
