@@ -41,7 +41,9 @@ pub fn read_rollouts(path: &Path) -> Result<Vec<RolloutRecord>, InspectorError> 
 
 /// Reads the lines of `metrics.jsonl`, ordered by step, a step's own line before its validation's.
 ///
-/// A last line without an end is passed over. Where a step or a validation stands twice, the later one is kept.
+/// A last line without an end is passed over. A run's lines go on from step to step, so that a line of an earlier step
+/// shows where the run went back: what stands before it of the same step, or of later ones, is of an abandoned life and
+/// left out. A validation stands behind its step's own line and leaves that where it is.
 ///
 /// # Errors
 ///
@@ -52,6 +54,7 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Map<String, Value>>, InspectorErr
     each_line(path, |line: Map<String, Value>| {
         let step = line.get("step").and_then(Value::as_u64).ok_or("it has no whole number as its `step`")?;
         let validation = line.keys().any(|name| name.starts_with("val/"));
+        lines.split_off(&(step, validation));
         lines.insert((step, validation), line);
         Ok(())
     })?;

@@ -24,8 +24,8 @@ const HEADERS: [(&str, &str); 5] = [
 
 /// Serves one page on 127.0.0.1.
 ///
-/// It answers `GET /` and `HEAD /` of programs that name it by `127.0.0.1` or `localhost`; a site that made its own
-/// name point here is refused.
+/// It answers `GET /` and `HEAD /` of programs that name it by `127.0.0.1`, `localhost` or `[::1]`, at whatever port, since
+/// a tunnel may have another one; a site that made its own name point here is refused.
 pub struct Server {
     server: tiny_http::Server,
     address: SocketAddr,
@@ -79,10 +79,9 @@ impl Server {
     fn refusal(&self, request: &Request) -> Option<(u16, String)> {
         let host = request.headers().iter().find(|header| header.field.equiv("Host"));
         let host = host.map_or("", |header| header.value.as_str());
-        let port = self.address.port();
-        let names = ["127.0.0.1", "localhost"];
-        if !names.iter().any(|name| host.eq_ignore_ascii_case(&format!("{name}:{port}"))) {
-            return Some((403, format!("this server is 127.0.0.1:{port}, not {host}\n")));
+        if !names_this_machine(host) {
+            let port = self.address.port();
+            return Some((403, format!("this server is 127.0.0.1:{port}, not {host}; ask for it as localhost\n")));
         }
         if !matches!(request.method(), Method::Get | Method::Head) {
             return Some((405, format!("{} is not answered, only GET and HEAD\n", request.method())));
@@ -90,4 +89,13 @@ impl Server {
         let path = request.url().split(['?', '#']).next().unwrap_or_default();
         (path != "/").then(|| (404, format!("there is no {path}, only /\n")))
     }
+}
+
+/// Whether a `Host` header has a name of this machine. The port says nothing: behind `ssh -L` it is the tunnel's.
+fn names_this_machine(host: &str) -> bool {
+    ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| {
+        let rest = host.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name)).map(|_| &host[name.len()..]);
+        let port = rest.map(|rest| if rest.is_empty() { Some("") } else { rest.strip_prefix(':') });
+        port.flatten().is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }

@@ -94,8 +94,10 @@ fn metrics_keep_the_later_of_a_step_and_of_a_validation() {
     let (_folder, path) = file(concat!(
         "{\"step\":1,\"reward/overall\":0.1}\n",
         "{\"step\":2,\"reward/overall\":0.2}\n",
-        "{\"step\":2,\"val/accuracy\":0.5}\n",
+        "{\"step\":2,\"val/accuracy\":0.4}\n",
         "{\"step\":2,\"reward/overall\":0.3}\n",
+        "{\"step\":2,\"val/accuracy\":0.4,\"timing_s/testing\":2}\n",
+        "{\"step\":2,\"timing_s/testing\":1,\"val/accuracy\":0.5}\n",
         "{\"step\":3,\"reward/over"
     ));
     let lines = read_metrics(&path).expect("read");
@@ -105,11 +107,32 @@ fn metrics_keep_the_later_of_a_step_and_of_a_validation() {
         [
             "{\"step\":1,\"reward/overall\":0.1}",
             "{\"step\":2,\"reward/overall\":0.3}",
-            "{\"step\":2,\"val/accuracy\":0.5}"
+            "{\"step\":2,\"timing_s/testing\":1,\"val/accuracy\":0.5}"
         ]
     );
     for bad in ["{\"step\":-1}\n", "{}\n", "[1]\n"] {
         let (_folder, path) = file(bad);
         assert!(matches!(read_metrics(&path), Err(InspectorError::Line { line: 1, .. })), "{bad}");
     }
+}
+
+/// A life that was killed at step 6 leaves nothing in a run that started again and is at step 3.
+#[test]
+fn metrics_of_abandoned_steps_are_left_out() {
+    let own = |step: u64, reward: u64| format!("{{\"step\":{step},\"reward/overall\":{reward}}}\n");
+    let validation = |step: u64| format!("{{\"step\":{step},\"val/accuracy\":1}}\n");
+    let kept = |content: &str| {
+        let (_folder, path) = file(content);
+        let number = |line: &serde_json::Map<String, serde_json::Value>, name| {
+            line.get(name).and_then(serde_json::Value::as_u64)
+        };
+        let lines = read_metrics(&path).expect("read");
+        lines.iter().map(|line| (number(line, "step"), number(line, "reward/overall"))).collect::<Vec<_>>()
+    };
+    let first: String = [validation(0), own(1, 1), own(2, 1), own(3, 1), validation(3), own(4, 1), own(5, 1)].concat();
+    let anew = first.clone() + &[own(1, 2), own(2, 2), own(3, 2)].concat();
+    let of = |step, reward| (Some(step), Some(reward));
+    assert_eq!(kept(&anew), [(Some(0), None), of(1, 2), of(2, 2), of(3, 2)]);
+    // A validation that is made up for after a resume leaves its step's own line, and nothing of later ones.
+    assert_eq!(kept(&(first + &validation(3))), [(Some(0), None), of(1, 1), of(2, 1), of(3, 1), (Some(3), None)]);
 }

@@ -56,11 +56,14 @@ fn the_page_is_served_afresh_to_this_machine() {
             );
             assert_eq!(body, format!("page {number}"));
         }
+        for host in ["localhost:9000", "127.0.0.1:1", "[::1]:9000", "localhost"] {
+            assert!(get(port, "HEAD /", host).0.starts_with("HTTP/1.1 200"), "{host}, as behind a tunnel");
+        }
         let (head, body) = get(port, "HEAD /?reload", &format!("127.0.0.1:{port}"));
         assert!(head.starts_with("HTTP/1.1 200") && head.contains("Content-Length: 6"), "{head}");
         assert_eq!(body, "");
     });
-    assert_eq!(asked.into_inner(), 3);
+    assert_eq!(asked.into_inner(), 7);
 }
 
 #[test]
@@ -69,11 +72,8 @@ fn other_names_methods_and_paths_get_no_page() {
     let page = || Ok::<_, Infallible>(asked.fetch_add(1, Ordering::Relaxed).to_string().into_bytes());
     serving(page, |port| {
         let own = format!("127.0.0.1:{port}");
-        let other_port = format!("127.0.0.1:{}", port ^ 1);
-        let bare = "127.0.0.1".to_owned();
-        for host in
-            ["evil.example", &format!("evil.example:{port}"), &format!("{own}.evil.example"), &other_port, &bare, ""]
-        {
+        let (named, tail) = (format!("evil.example:{port}"), format!("{own}.evil.example"));
+        for host in ["evil.example", &named, &tail, "127.0.0.1.evil.example", "localhosts:1", "localhost:1x", ""] {
             let (head, body) = get(port, "GET /", host);
             assert!(head.starts_with("HTTP/1.1 403"), "{host}: {head}");
             assert!(body.contains(&own), "{body}");

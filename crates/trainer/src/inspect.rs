@@ -22,7 +22,9 @@ use self::originals::Originals;
 use self::other::{Policy, Scoring};
 use self::pictures::{Painter, missing};
 use self::rescore::{Judge, contrast_seed};
-use self::run_folder::{RunFolder, StepRecords};
+use self::run_folder::{Era, RunFolder, StepRecords};
+use crate::config::TrainConfig;
+use crate::recipe::Recipe;
 use crate::{TrainError, device};
 
 pub use other::Other;
@@ -68,9 +70,18 @@ impl Inspection {
             chosen.steps.iter_mut().for_each(|step| step.records.truncate(step.shown));
         }
         let mut notes: Vec<String> = chosen.left_out.into_iter().collect();
-        let mut originals = Originals::open(&run.config.data);
-        let pictures =
-            if self.images { pictures(&run, &chosen.steps, &mut originals, &mut notes)? } else { Vec::new() };
+        let mut originals = BTreeMap::new();
+        for step in &chosen.steps {
+            let era = run.era(step.step);
+            originals.entry(era).or_insert_with(|| Originals::open(&run.config_of(era).data));
+        }
+        let mut drawn = Vec::new();
+        for steps in chosen.steps.chunk_by(|a, b| run.era(a.step) == run.era(b.step)).filter(|_| self.images) {
+            let era = run.era(steps[0].step);
+            if let Some(originals) = originals.get_mut(&era) {
+                drawn.extend(pictures(run.config_of(era), run.recipe_of(era), steps, originals, &mut notes)?);
+            }
+        }
         let mut compared = self.compare(&run, &chosen.steps, &scorings, &mut originals, &mut notes)?;
         let rollouts =
             chosen.steps.into_iter().flat_map(|step| step.records.into_iter().take(step.shown)).map(|record| {
@@ -90,7 +101,7 @@ impl Inspection {
             configuration: format!("{remarks}{}", run.configuration),
             metrics: run.metrics()?,
             rollouts,
-            pictures,
+            pictures: drawn,
         })
     }
 
@@ -100,7 +111,7 @@ impl Inspection {
         run: &RunFolder,
         steps: &[StepRecords],
         scorings: &[Scoring],
-        originals: &mut Originals,
+        originals: &mut BTreeMap<Era, Originals>,
         notes: &mut Vec<String>,
     ) -> Result<Compared, TrainError> {
         let mut planned: BTreeMap<PathBuf, Vec<(usize, Policy, &StepRecords)>> = BTreeMap::new();
@@ -116,7 +127,11 @@ impl Inspection {
         }
         let config = &run.config;
         let device: Device = device(self.device.as_ref().unwrap_or(&config.device))?;
-        let processor = config.data.processor(&config.model)?;
+        let processors = originals.keys().map(|&era| {
+            let config = run.config_of(era);
+            Ok((era, config.data.processor(&config.model)?))
+        });
+        let processors = processors.collect::<Result<BTreeMap<_, _>, TrainError>>()?;
         let needs_reference = scorings.iter().any(|scoring| scoring.algorithm.scores_reference());
         let reference = needs_reference.then(|| vlm_model::load(&config.model, &device)).transpose()?;
         for (folder, steps) in planned {
@@ -131,7 +146,11 @@ impl Inspection {
                 let scoring = &scorings[index];
                 let algorithm = &scoring.algorithm;
                 let reference = reference.as_ref().filter(|_| algorithm.scores_reference());
-                let judge = Judge { config, processor: &processor, policy, reference, algorithm };
+                let era = run.era(step.step);
+                let (Some(processor), Some(originals)) = (processors.get(&era), originals.get_mut(&era)) else {
+                    continue;
+                };
+                let judge = Judge { config: run.config_of(era), processor, policy, reference, algorithm };
                 let rebuilt = match judge.rebuild(&step.records, originals) {
                     Ok(rebuilt) => rebuilt,
                     Err(reason) => {
@@ -154,14 +173,15 @@ impl Inspection {
     }
 }
 
-/// The pictures of the groups that are shown. Where there are none, a blank says why.
+/// The pictures of the groups that are shown, of steps taken with one configuration and recipe. Where there are none, a blank
+/// says why.
 fn pictures(
-    run: &RunFolder,
+    config: &TrainConfig,
+    recipe: &Recipe,
     steps: &[StepRecords],
     originals: &mut Originals,
     notes: &mut Vec<String>,
 ) -> Result<Vec<GroupPictures>, TrainError> {
-    let config = &run.config;
     let processor = match config.data.processor(&config.model) {
         Ok(processor) => processor,
         Err(error) => {
@@ -169,7 +189,7 @@ fn pictures(
             return Ok(Vec::new());
         }
     };
-    let contrasts = run.recipe.dependency.as_ref().map_or(&[][..], |metric| metric.contrasts());
+    let contrasts = recipe.dependency.as_ref().map_or(&[][..], |metric| metric.contrasts());
     let shown = steps.iter().flat_map(|step| step.records[..step.shown].chunk_by(|a, b| a.group == b.group));
     let asked: Vec<_> = shown.map(|records| (records, originals.problem(&records[0]))).collect();
     let drawn: Vec<(GroupPictures, Option<String>)> = asked

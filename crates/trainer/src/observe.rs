@@ -16,6 +16,7 @@ pub use console::{Console, has_color, progress_bar};
 pub use log::LogLines;
 pub use metrics::MetricsFile;
 pub use rollouts::RolloutFiles;
+pub(crate) use rollouts::step_files;
 pub use tensorboard::TensorBoard;
 pub use tui::Tui;
 

@@ -30,10 +30,11 @@ pub(super) struct Painter<'a> {
 }
 
 impl Painter<'_> {
-    /// The pictures of a group: its images as the model sees them, then each contrast's. A blind view is a blank.
+    /// The pictures of a group: its images as the model sees them, then each contrast's. A blind view is a blank. Where the
+    /// responses were scored with other contrasts, a blank says so instead of them.
     ///
     /// # Errors
-    /// If an image cannot be read, or the contrasts are not those the responses were scored with.
+    /// If an image cannot be read.
     pub(super) fn pictures(
         &self,
         problem: &dataset::Problem,
@@ -46,7 +47,12 @@ impl Painter<'_> {
         if images.is_empty() || self.contrasts.is_empty() {
             return Ok(pictures);
         }
-        self.require_same_contrasts(responses)?;
+        if !self.has_contrasts_of(responses) {
+            let reason =
+                "the contrasts, since the responses were scored with others than the kept recipe of the step has";
+            pictures.extend(missing(reason));
+            return Ok(pictures);
+        }
         for (index, contrast) in self.contrasts.iter().enumerate() {
             let base = format!("{}, its base", contrast.name);
             for (name, view, side) in
@@ -81,16 +87,11 @@ impl Painter<'_> {
         Ok(pictures)
     }
 
-    fn require_same_contrasts(&self, responses: &[RolloutRecord]) -> Result<(), TrainError> {
-        let recorded = responses.iter().filter_map(|record| record.tokens.as_ref());
-        for tokens in recorded {
-            let found = tokens.contrasts.iter().map(|contrast| contrast.name.as_str());
-            if !found.eq(self.contrasts.iter().map(|contrast| contrast.name.as_str())) {
-                let reason = "it was scored with other contrasts than those of the recipe in the run's folder";
-                return Err(TrainError::Usage(reason.to_owned()));
-            }
-        }
-        Ok(())
+    /// Whether the responses were scored with these contrasts, as far as that was recorded.
+    fn has_contrasts_of(&self, responses: &[RolloutRecord]) -> bool {
+        let own = || self.contrasts.iter().map(|contrast| contrast.name.as_str());
+        let mut recorded = responses.iter().filter_map(|record| record.tokens.as_ref());
+        recorded.all(|tokens| tokens.contrasts.iter().map(|contrast| contrast.name.as_str()).eq(own()))
     }
 }
 
@@ -204,6 +205,32 @@ mod tests {
             (pictures[1].name.as_str(), pictures[7].name.as_str()),
             ("image (2 of 2)", "contrast, response 1 (2 of 2)")
         );
+    }
+
+    /// Responses that were scored with other contrasts keep their clean image, and say why there is nothing else.
+    #[test]
+    fn other_contrasts_cost_only_their_own_pictures() {
+        let image = RgbImage::from_pixel(56, 56, Rgb([7, 80, 200]));
+        let problem = Problem {
+            problem: "<image>Which?".to_owned(),
+            system: None,
+            images: vec![ImageSource::Bytes(picture(String::new(), &image).expect("a PNG").bytes)],
+            answer: "1".to_owned(),
+            teacher: None,
+            category: None,
+            place: Place { file: "memory".into(), at: At::Row(0) },
+        };
+        let divergence = BuiltInDivergence::SampledK3(SampledK3::default());
+        let contrasts = [Contrast::new("blind", View::Blind, divergence)];
+        let processor = ImageProcessor::default();
+        let painter = Painter { processor: &processor, contrasts: &contrasts, seed: 9 };
+        let scored = RolloutRecord { tokens: Some(inspector::TokenRecord::default()), ..response(0) };
+        let names = |responses: &[RolloutRecord]| -> Vec<String> {
+            painter.pictures(&problem, responses).expect("drawn").into_iter().map(|picture| picture.name).collect()
+        };
+        assert_eq!(names(&[response(0)]), ["image", "blind: the image's tokens are hidden"]);
+        let shown = names(&[scored]);
+        assert!(shown.len() == 2 && shown[0] == "image" && shown[1].contains("scored with others"), "{shown:?}");
     }
 
     #[test]

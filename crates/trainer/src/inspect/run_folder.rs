@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::steps::Steps;
 use crate::TrainError;
 use crate::config::TrainConfig;
+use crate::observe::step_files;
 use crate::recipe::Recipe;
 
 /// A run's folder, opened.
@@ -19,7 +20,13 @@ pub(super) struct RunFolder {
     /// The configuration as it stands in the folder.
     pub(super) configuration: String,
     pub(super) recipe: Recipe,
+    /// What was valid up to a step, where that was changed later.
+    earlier_configs: BTreeMap<usize, TrainConfig>,
+    earlier_recipes: BTreeMap<usize, Recipe>,
 }
+
+/// The last steps of an earlier configuration and an earlier recipe; `None` for those in force.
+pub(super) type Era = (Option<usize>, Option<usize>);
 
 /// The responses of one step.
 pub(super) struct StepRecords {
@@ -52,7 +59,25 @@ impl RunFolder {
             config: TrainConfig::read(&file, &[])?,
             configuration: fs::read_to_string(&file).map_err(TrainError::file("read", &file))?,
             recipe: Recipe::read(&path.join("recipe.json"))?,
+            earlier_configs: earlier(path, "config.step-", ".toml", |file| TrainConfig::read(file, &[]))?,
+            earlier_recipes: earlier(path, "recipe.step-", ".json", Recipe::read)?,
         })
+    }
+
+    /// Which configuration and recipe a step was taken with.
+    pub(super) fn era(&self, step: usize) -> Era {
+        let (configs, recipes) = (self.earlier_configs.range(step..), self.earlier_recipes.range(step..));
+        (configs.map(|(last, _)| *last).next(), recipes.map(|(last, _)| *last).next())
+    }
+
+    /// The configuration of an era.
+    pub(super) fn config_of(&self, (config, _): Era) -> &TrainConfig {
+        config.and_then(|last| self.earlier_configs.get(&last)).unwrap_or(&self.config)
+    }
+
+    /// The recipe of an era.
+    pub(super) fn recipe_of(&self, (_, recipe): Era) -> &Recipe {
+        recipe.and_then(|last| self.earlier_recipes.get(&last)).unwrap_or(&self.recipe)
     }
 
     /// The lines of `metrics.jsonl`; none before the first step.
@@ -64,7 +89,17 @@ impl RunFolder {
     /// About `limit` recorded responses of some steps, or all: whole groups, as many of one step as of another and from its
     /// first; if there are more steps than groups fit, evenly spaced ones, the first and the last among them.
     pub(super) fn choose(&self, steps: Option<&Steps>, limit: usize) -> Result<Chosen, TrainError> {
-        let files = self.rollout_files()?;
+        let files = step_files(&self.path.join("rollouts"))?;
+        if files.is_empty() {
+            let every = self.config.record.every;
+            let why = format!("no responses are recorded: `record.every` is {every}, and 0 records none");
+            return Ok(Chosen { steps: Vec::new(), left_out: Some(why) });
+        }
+        if let Some(steps) = steps.filter(|steps| !files.keys().any(|step| steps.contains(*step))) {
+            let known = Steps::of(files.keys().copied());
+            let reason = format!("no step of --steps {steps} was recorded; choose among the recorded steps {known}");
+            return Err(TrainError::Usage(reason));
+        }
         let wanted: Vec<_> =
             files.into_iter().filter(|(step, _)| steps.is_none_or(|steps| steps.contains(*step))).collect();
         let (recorded, groups) = (wanted.len(), (limit / self.config.rollout.responses.max(1)).max(1));
@@ -87,24 +122,25 @@ impl RunFolder {
         });
         Ok(Chosen { steps: chosen, left_out })
     }
+}
 
-    /// The files of the recorded steps, by step.
-    fn rollout_files(&self) -> Result<BTreeMap<usize, PathBuf>, TrainError> {
-        let folder = self.path.join("rollouts");
-        let mut files = BTreeMap::new();
-        if !folder.is_dir() {
-            return Ok(files);
+/// What a run's folder has kept of an earlier kind under `prefix`, a step and `suffix`, by the step it was valid up to.
+fn earlier<T>(
+    folder: &Path,
+    prefix: &str,
+    suffix: &str,
+    read: impl Fn(&Path) -> Result<T, TrainError>,
+) -> Result<BTreeMap<usize, T>, TrainError> {
+    let mut kept = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(TrainError::file("list", folder))? {
+        let file = entry.map_err(TrainError::file("list", folder))?.path();
+        let name = file.file_name().and_then(|name| name.to_str());
+        let step = name.and_then(|name| name.strip_prefix(prefix)?.strip_suffix(suffix)?.parse().ok());
+        if let Some(step) = step {
+            kept.insert(step, read(&file)?);
         }
-        for entry in fs::read_dir(&folder).map_err(TrainError::file("list", &folder))? {
-            let file = entry.map_err(TrainError::file("list", &folder))?.path();
-            let name = file.file_name().and_then(|name| name.to_str());
-            let step = name.and_then(|name| name.strip_prefix("step-")?.strip_suffix(".jsonl")?.parse().ok());
-            if let Some(step) = step {
-                files.insert(step, file);
-            }
-        }
-        Ok(files)
     }
+    Ok(kept)
 }
 
 /// At most `most` of `count` places, at least 1 if there are any, evenly spaced from the first to the last. One alone is the last.

@@ -13,6 +13,18 @@ pub struct Steps {
 }
 
 impl Steps {
+    /// These steps, which are in order.
+    pub(super) fn of(steps: impl IntoIterator<Item = usize>) -> Self {
+        let mut parts: Vec<(usize, usize)> = Vec::new();
+        for step in steps {
+            match parts.last_mut() {
+                Some((_, last)) if *last + 1 == step => *last = step,
+                _ => parts.push((step, step)),
+            }
+        }
+        Self { parts }
+    }
+
     /// Whether a step is among them.
     #[must_use]
     pub fn contains(&self, step: usize) -> bool {
@@ -73,6 +85,7 @@ mod tests {
             assert!(!not_among.iter().any(|&step| steps.contains(step)), "{text}");
             assert_eq!(steps.to_string().parse::<Steps>().expect("its own writing"), steps);
         }
+        assert_eq!(Steps::of([1, 2, 3, 7, 9, 10]).to_string(), "1..3,7,9..10");
         for text in ["", "x", "5..3", "1,,2", "-1", "1.5", "1..2..3"] {
             let error = text.parse::<Steps>().expect_err(text).to_string();
             assert!(error.contains("10..20"), "{error}");

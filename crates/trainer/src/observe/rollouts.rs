@@ -1,6 +1,8 @@
 //! Files of the responses a run trained on.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use inspector::RolloutRecord;
@@ -12,8 +14,9 @@ use crate::report::StepReport;
 
 /// Writes the records of each recorded step to `rollouts/step-N.jsonl`, one to a line.
 ///
-/// A file is written aside and renamed, so that one which has the name is whole. After a resume the steps that are taken again
-/// replace theirs; on the CPU, by the same bytes.
+/// A file is written aside and renamed, so that one which has the name is whole. Where a run goes on from an earlier step, or
+/// starts anew in a folder, the files of later steps are of an abandoned life: they are renamed to `step-N.jsonl.abandoned`
+/// before the first step, and go when the step is recorded again; on the CPU, with the same bytes.
 #[derive(Debug)]
 pub struct RolloutFiles {
     folder: PathBuf,
@@ -46,12 +49,49 @@ impl RolloutFiles {
             text += &line;
             text.push('\n');
         }
-        disk::replace(&path, &text)
+        disk::replace(&path, &text)?;
+        let abandoned = abandoned(&path);
+        match fs::remove_file(&abandoned) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(TrainError::file("remove", &abandoned)(error)),
+            _ => Ok(()),
+        }
     }
 }
 
+/// The name that a file has once its step is abandoned. Nothing reads it as a step's.
+fn abandoned(file: &Path) -> PathBuf {
+    file.with_extension("jsonl.abandoned")
+}
+
 impl TrainObserver for RolloutFiles {
+    fn on_start(&mut self, first: usize, _steps: usize) -> Result<(), TrainError> {
+        for (_, file) in step_files(&self.folder)?.into_iter().filter(|(step, _)| *step > first) {
+            fs::rename(&file, abandoned(&file)).map_err(TrainError::file("rename", &file))?;
+        }
+        Ok(())
+    }
+
     fn on_step(&mut self, report: &StepReport) -> Result<(), TrainError> {
         report.rollouts.as_ref().map_or(Ok(()), |records| self.write(report.step, records))
     }
+}
+
+/// The files `step-N.jsonl` of a folder, by N.
+///
+/// # Errors
+/// If the folder is there and cannot be listed.
+pub(crate) fn step_files(folder: &Path) -> Result<BTreeMap<usize, PathBuf>, TrainError> {
+    let mut files = BTreeMap::new();
+    if !folder.is_dir() {
+        return Ok(files);
+    }
+    for entry in fs::read_dir(folder).map_err(TrainError::file("list", folder))? {
+        let file = entry.map_err(TrainError::file("list", folder))?.path();
+        let name = file.file_name().and_then(|name| name.to_str());
+        let step = name.and_then(|name| name.strip_prefix("step-")?.strip_suffix(".jsonl")?.parse().ok());
+        if let Some(step) = step {
+            files.insert(step, file);
+        }
+    }
+    Ok(files)
 }

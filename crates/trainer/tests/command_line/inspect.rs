@@ -79,6 +79,41 @@ fn a_page_holds_the_run() {
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("writing")), "{left:?}");
 }
 
+/// Steps that were not recorded leave the page that is there, and are named beside those that were.
+#[test]
+fn unrecorded_steps_overwrite_no_page() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = run(folder.path());
+    sightline(&["inspect", &run], "").output();
+    let before = fs::read(format!("{run}/inspect.html")).expect("a page");
+    let refused = sightline(&["inspect", &run, "--steps", "99"], "");
+    refused.fails_with("--steps 99");
+    refused.fails_with("recorded steps 1..2");
+    assert!(fs::read(format!("{run}/inspect.html")).expect("a page") == before, "the page is the one it was");
+    fs::remove_dir_all(format!("{run}/rollouts")).expect("a writable folder");
+    let empty = sightline(&["inspect", &run, "--steps", "99"], "");
+    assert!(empty.success && empty.errors.contains("record.every"), "{empty:?}");
+}
+
+/// Steps up to a change are drawn with the recipe and the configuration they were taken with.
+#[test]
+fn earlier_steps_are_drawn_as_they_were_taken() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = run(folder.path());
+    let without_contrasts = trainer::dapo().to_json().expect("finite numbers");
+    fs::write(format!("{run}/recipe.step-1.json"), without_contrasts).expect("a writable folder");
+    let said = sightline(&["inspect", &run], "").output();
+    assert!(said.contains("8 responses, 6 images"), "step 1 has its clean images alone: {said}");
+    let config = fs::read_to_string(format!("{run}/config.toml")).expect("a configuration");
+    let elsewhere = config.replacen("\ntrain = \"", "\ntrain = \"/nowhere", 1);
+    assert!(elsewhere != config, "{config}");
+    fs::write(format!("{run}/config.step-1.toml"), elsewhere).expect("a writable folder");
+    sightline(&["inspect", &run], "").output();
+    let page = fs::read_to_string(format!("{run}/inspect.html")).expect("a page");
+    let shown = index(&page)["configuration"].to_string();
+    assert!(shown.contains("2 of 2 groups are shown without their images"), "{shown}");
+}
+
 /// A page on this machine is the one of the file, is made anew when the run has gone on, and ends with a signal.
 #[cfg(unix)]
 #[test]

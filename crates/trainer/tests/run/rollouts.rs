@@ -210,3 +210,23 @@ fn steps_taken_again_are_recorded_again() {
     assert!(fs::read(&file).expect("a recorded step") == before, "the same bytes");
     assert_eq!(names(&output.join("rollouts")), ["step-1.jsonl", "step-2.jsonl", "step-3.jsonl"]);
 }
+
+/// A run that starts again has nothing of the steps that another life took beyond it, also when it is shorter now.
+#[test]
+fn abandoned_steps_are_set_aside() {
+    let workspace = Workspace::new();
+    let trained = run(&workspace, "run", RecordConfig::default(), &recipe());
+    let output = trained.config.output.clone();
+    drop(trained);
+    let rollouts = output.join("rollouts");
+    fs::remove_dir_all(output.join("checkpoints/step-3")).expect("a writable folder");
+    for step in [4, 6] {
+        fs::write(rollouts.join(format!("step-{step}.jsonl")), "of an abandoned step").expect("a writable folder");
+    }
+    let resumed = Trainer::resume(&output, &[]).expect("resumes");
+    assert!(resumed.step < 3, "it takes step 3 again");
+    go_on(resumed);
+    let expected = ["step-1.jsonl", "step-2.jsonl", "step-3.jsonl", "step-4.jsonl.abandoned", "step-6.jsonl.abandoned"];
+    assert_eq!(names(&rollouts), expected);
+    assert!(inspector::read_rollouts(&rollouts).expect("whole").iter().all(|record| record.step <= 3));
+}

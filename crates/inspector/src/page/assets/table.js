@@ -152,23 +152,23 @@ function columns(values) {
   const plain = (value) => (value === null ? "–" : String(value));
   const mean = (name, label) => {
     const value = values.find((known) => known.name === name);
-    return value ? [number(label, `mean ${name} of the tokens`, (row) => value.mean[row], "3.7em")] : [];
+    return value ? [number(label, `mean ${name} of the tokens`, (row) => value.mean[row], "4.7em")] : [];
   };
   const place = (row) => `${group[row]}.${response[row]}`;
   const order = (row) => group[row] * 1e6 + response[row];
   return [
-    { ...number("step", "step", (row) => step[row], "2.3em", plain), descending: false },
-    { ...number("resp", "group and response", order, "2.7em"), descending: false, text: place },
+    { ...number("step", "step", (row) => step[row], "2.8em", plain), descending: false },
+    { ...number("resp", "group and response", order, "3.3em"), descending: false, text: place },
     {
       label: "✓", title: "right or wrong", width: "1.3em", class: "mark", descending: true, sort: (row) => index.rollouts.accuracy[row],
       text: (row) => (isRight(row) ? ["✓", "right"] : ["✗", "wrong"]),
     },
-    number("reward", "reward in all", (row) => reward[row], "3.4em"),
-    number("tokens", "tokens; a mark where the length limit ended it", lengthOf, "3.3em", plain),
+    number("reward", "reward in all", (row) => reward[row], "4.7em"),
+    number("tokens", "tokens; a mark where the length limit ended it", lengthOf, "3.4em", plain),
     ...mean("dependency", "dep"),
     ...mean("entropy", "entr"),
     {
-      label: "response", title: "text of the response", width: "minmax(6em, 1fr)", class: "text", descending: false,
+      label: "response", title: "text of the response", width: "minmax(4em, 1fr)", class: "text", descending: false,
       sort: (row) => text[row], text: (row) => (finish[row] === "length" ? "✂ " : "") + oneLine(text[row].slice(0, 160)),
     },
   ];
