@@ -60,6 +60,26 @@ impl Reopened {
         Ok(Self { folder, changes, accept_changes: resumption.accept_changes, from })
     }
 
+    /// What [`Self::new`] and [`Self::load`] would find wrong with a configuration and a recipe for the run in
+    /// `config.output`, or the step it would go on after. Nothing is written, moved or locked.
+    ///
+    /// # Errors
+    /// As for [`Self::new`] but for the lock, and as for [`Self::load`] where the problems are others.
+    pub(crate) fn foreseen(config: &TrainConfig, recipe: &Recipe, resumption: Resumption) -> Result<usize, TrainError> {
+        let output = &config.output;
+        let mut changes = Changes::of_run(config.clone(), recipe.clone())?;
+        let found = checkpoint::find(output)?;
+        let from = found.newest_or_all_damaged(output)?;
+        if from.is_none() && resumption.need_checkpoint {
+            return Err(TrainError::NothingToResume { folder: output.join(CHECKPOINTS) });
+        }
+        changes.check(resumption.accept_changes)?;
+        if let Some((_, state)) = from {
+            compare_data(&mut changes, state, resumption.accept_changes)?;
+        }
+        Ok(from.map_or(0, |(_, state)| state.step))
+    }
+
     /// Takes up the run in a folder under its own configuration and recipe; `overrides` are `key=value` changes.
     ///
     /// # Errors
@@ -100,7 +120,9 @@ impl Reopened {
     /// If something cannot be loaded, or the problems are others than before: [`TrainError::DataChanged`] if there are more or
     /// fewer, [`TrainError::RunChanged`] without consent.
     pub fn load(mut self) -> Result<Trainer, TrainError> {
-        self.compare_data()?;
+        if let Some((_, state)) = &self.from {
+            compare_data(&mut self.changes, state, self.accept_changes)?;
+        }
         self.changes.show();
         let Changes { config, recipe, .. } = &self.changes;
         let checkpoint = self.from.as_ref().map(|(path, _)| path.as_path());
@@ -113,21 +135,21 @@ impl Reopened {
         trainer.standing.folder = Some(self.folder);
         Ok(trainer)
     }
+}
 
-    fn compare_data(&mut self) -> Result<(), TrainError> {
-        let Some((_, state)) = &self.from else { return Ok(()) };
-        let data = &self.changes.config.data;
-        let now = fingerprint(&data.train)?;
-        if state.data == now {
-            return Ok(());
-        }
-        let (recorded, found) = (state.sampler.problems(), data.open(&data.train)?.len());
-        if recorded != found {
-            return Err(TrainError::DataChanged { recorded, found });
-        }
-        self.changes.hold(format!("the files of data.train: {} -> {}", short(&state.data), short(&now)));
-        self.changes.check(self.accept_changes)
+/// Holds the files of problems against those a checkpoint was written with.
+fn compare_data(changes: &mut Changes, state: &RunState, accept_changes: bool) -> Result<(), TrainError> {
+    let data = &changes.config.data;
+    let now = fingerprint(&data.train)?;
+    if state.data == now {
+        return Ok(());
     }
+    let (recorded, found) = (state.sampler.problems(), data.open(&data.train)?.len());
+    if recorded != found {
+        return Err(TrainError::DataChanged { recorded, found });
+    }
+    changes.hold(format!("the files of data.train: {} -> {}", short(&state.data), short(&now)));
+    changes.check(accept_changes)
 }
 
 /// The beginning of a digest, for people.

@@ -178,7 +178,8 @@ fn choices_of_the_algorithm_are_converted() {
         )
     };
     let no_kl = "algorithm.disable_kl=true";
-    let (_, recipe, config) = convert("defaults", &[]);
+    let (account, recipe, config) = convert("defaults", &[]);
+    assert!(account.contains("LOST       worker.rollout.n = 1 by default: one response"), "{account}");
     assert!(recipe.contains(r#""reward_kl":{"estimator":"k1","coefficient":0.001}"#), "{recipe}");
     assert_eq!((config.schedule.steps, config.rollout.responses, config.seed), (7, 1, 1));
     assert_eq!(config.rollout.sampling.max_new_tokens, 512, "EasyR1's default and not ours");
@@ -222,7 +223,11 @@ fn choices_of_the_algorithm_are_converted() {
     ] {
         sightline(&["config", "import", &file, setting, "--strict"], "").fails_with(key);
     }
-    sightline(&["config", "import", &file, "--strict"], "").output();
+    sightline(&["config", "import", &file, "worker.rollout.n=5", "--strict"], "").output();
+    // One response, which is the default, cannot be compared; over the batch it can.
+    sightline(&["config", "import", &file, "--strict"], "").fails_with("worker.rollout.n");
+    let alone = ["config", "import", &file, "algorithm.adv_estimator=reinforce_plus_plus", "--strict"];
+    sightline(&alone, "").output();
     // Without the number of problems, epochs cannot become steps.
     sightline(&["config", "import", &file, "trainer.max_steps=null", "--strict"], "")
         .fails_with("trainer.total_epochs");
