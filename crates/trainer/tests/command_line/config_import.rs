@@ -179,6 +179,13 @@ fn choices_of_the_algorithm_are_converted() {
     };
     let no_kl = "algorithm.disable_kl=true";
     let (account, recipe, config) = convert("defaults", &[]);
+    assert!(account.contains("reward.profile = \"mathruler\", by its name; the file was not read"), "{account}");
+    // The same folder, said from the working directory.
+    let depth = std::env::current_dir().expect("a working directory").components().count() - 1;
+    let relative = "../".repeat(depth) + folder.path().to_str().expect("UTF-8").trim_start_matches('/');
+    sightline(&["config", "import", &file, "--output", &format!("{relative}/relative.toml")], "").output();
+    let named = TrainConfig::read(&folder.path().join("relative.toml"), &[]).expect("a configuration").recipe;
+    assert!(Path::new(&named).is_absolute(), "found from every folder: {named}");
     assert!(account.contains("LOST       worker.rollout.n = 1 by default: one response"), "{account}");
     assert!(recipe.contains(r#""reward_kl":{"estimator":"k1","coefficient":0.001}"#), "{recipe}");
     assert_eq!((config.schedule.steps, config.rollout.responses, config.seed), (7, 1, 1));

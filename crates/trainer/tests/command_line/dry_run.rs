@@ -144,7 +144,8 @@ fn what_would_fail_is_found() {
     fails(&["rollout.responses=1"], "recipe", "rollout.responses: 1");
     fails(&["update.updates_per_step=5"], "recipe", "update.updates_per_step: 5");
     let useless = prepared.path("problems/useless.jsonl");
-    fs::write(&useless, "{\"problem\": \"<image>?\", \"images\": [\"gone.png\"], \"answer\": \"1\"}\n").expect("writable");
+    fs::write(&useless, "{\"problem\": \"<image>?\", \"images\": [\"gone.png\"], \"answer\": \"1\"}\n")
+        .expect("writable");
     let useless = format!("data.held_out={useless:?}");
     fails(&[&useless], "held out", "none of 1 problems that were looked at can be used");
     fails(&["data.max_prompt_tokens=1"], "data", "none of 12 problems that were looked at can be used");
