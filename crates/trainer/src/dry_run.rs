@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use dataset::Selection;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use vlm_model::processor::Processor;
@@ -16,6 +17,7 @@ pub use self::memory::{Memory, MemoryItem};
 use crate::config::TrainConfig;
 use crate::prepare::prepare;
 use crate::recipe::{Algorithm, Recipe};
+use crate::run::Resumption;
 use crate::{TrainError, device};
 
 /// First problems that are looked at.
@@ -81,24 +83,22 @@ struct Sizes {
 }
 
 impl DryRun {
-    /// Looks at everything that a run of this configuration reads. `resumes` tells whether it is to go on with a run that its
-    /// folder holds.
+    /// Looks at everything that a run of this configuration reads. `resumption` tells how it is to go on with the run
+    /// that its folder holds; `None` starts one.
     #[must_use]
-    pub fn of(config: &TrainConfig, resumes: bool) -> Self {
+    pub fn of(config: &TrainConfig, resumption: Option<Resumption>) -> Self {
         let mut run = Self { checks: Vec::new(), memory: None };
         let algorithm = run.check("recipe", recipe(config));
         let model = run.check("model", model(config));
         let processor = run.check("processor", processor(config));
-        let sizes = match (&model, &processor) {
-            (Some(model), Some(processor)) => run.problems(config, model, processor),
-            _ => run.failed("data", "not looked at, since model or processor cannot be read".to_owned()),
-        };
+        let read = model.as_ref().zip(processor.as_ref());
+        let sizes = run.problems("data", config, &config.data.train, read);
         if let Some(files) = &config.data.held_out {
-            run.check("held out", config.data.open(files).map(|it| (format!("{} problems", it.len()), ())));
+            run.problems("held out", config, files, read);
         }
         let device = run.check("device", found(config));
         run.programs(config);
-        run.output(config, resumes);
+        run.output(config, algorithm.as_ref().map(|algorithm| &algorithm.recipe), resumption);
         if let (Some(algorithm), Some(model), Some(sizes)) = (algorithm, model, sizes) {
             let memory = Memory::of(config, &algorithm, &model, sizes);
             run.disk(config, &memory);
@@ -134,11 +134,21 @@ impl DryRun {
         }
     }
 
-    /// The first problems and a sample of all, made into prompts as training would.
-    fn problems(&mut self, config: &TrainConfig, model: &ModelConfig, processor: &Processor) -> Option<Sizes> {
-        let problems = match config.data.open(&config.data.train) {
+    /// The first problems and a sample of all, made into prompts as training would. `read` is what makes them.
+    fn problems(
+        &mut self,
+        name: &'static str,
+        config: &TrainConfig,
+        files: &Selection,
+        read: Option<(&ModelConfig, &Processor)>,
+    ) -> Option<Sizes> {
+        let problems = match config.data.open(files) {
             Ok(problems) => problems,
-            Err(error) => return self.failed("data", error.to_string()),
+            Err(error) => return self.failed(name, error.to_string()),
+        };
+        let Some((model, processor)) = read else {
+            let text = format!("{} problems, not looked at, since model or processor cannot be read", problems.len());
+            return self.failed(name, text);
         };
         let mut rows: Vec<usize> = (0..problems.len().min(FIRST + SAMPLE)).collect();
         if problems.len() > rows.len() {
@@ -159,14 +169,14 @@ impl DryRun {
                     sizes.largest_image = sizes.largest_image.max(patches.max().unwrap_or(0));
                 }
                 Err(error) if error.place().is_some() => bad.push(error.to_string()),
-                Err(error) => return self.failed("data", error.to_string()),
+                Err(error) => return self.failed(name, error.to_string()),
             }
         }
         tokens.sort_unstable();
         let Some(&longest) = tokens.last() else {
             let first = bad.first().cloned().unwrap_or_default();
             let text = format!("none of {} problems that were looked at can be used, such as {first}", rows.len());
-            return self.failed("data", text);
+            return self.failed(name, text);
         };
         sizes.prompt = longest;
         let text = format!(
@@ -177,13 +187,13 @@ impl DryRun {
             tokens[0],
             tokens[tokens.len() / 2],
         );
-        self.add("data", CheckState::Passed, text);
+        self.add(name, CheckState::Passed, text);
         let more = bad.len().saturating_sub(NAMED);
         for reason in bad.into_iter().take(NAMED) {
-            self.add("data", CheckState::Warning, format!("skipped: {reason}"));
+            self.add(name, CheckState::Warning, format!("skipped: {reason}"));
         }
         if more > 0 {
-            self.add("data", CheckState::Warning, format!("and {more} more; `sightline data check` names all"));
+            self.add(name, CheckState::Warning, format!("and {more} more; `sightline data check` names all"));
         }
         Some(sizes)
     }

@@ -118,6 +118,9 @@ pub struct StepReport {
     /// Mean entropy of the sampling distribution over the kept tokens, in nats.
     #[serde(rename = "actor/entropy")]
     pub entropy: f64,
+    /// Whether the recipe measures dependency; not part of the line.
+    #[serde(skip)]
+    pub measures_dependency: bool,
     /// Mean dependency of the kept tokens, if it was measured.
     #[serde(rename = "dependency/mean", skip_serializing_if = "Option::is_none")]
     pub dependency: Option<f64>,
@@ -215,7 +218,14 @@ impl StepReport {
     /// If they cannot be written as JSON.
     pub fn metrics(&self) -> Result<Map<String, Value>, TrainError> {
         let wrong = |source| TrainError::Json { place: format!("metrics of step {}", self.step), source };
-        serde_json::to_value(self).and_then(serde_json::from_value).map_err(wrong)
+        let mut line: Map<String, Value> =
+            serde_json::to_value(self).and_then(serde_json::from_value).map_err(wrong)?;
+        if self.measures_dependency {
+            for name in ["mean", "p10", "p50", "p90", "p99", "max", "mean_selected", "mean_rejected"] {
+                line.entry(format!("dependency/{name}")).or_insert(Value::Null);
+            }
+        }
+        Ok(line)
     }
 }
 
@@ -266,4 +276,23 @@ pub struct FactorFigures {
     /// Smallest.
     #[serde(rename = "actor/scaling_factor_min")]
     pub min: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step whose groups were all filtered has no dependency to tell of, and says so.
+    #[test]
+    fn a_dependency_of_nothing_is_null() {
+        let nothing = StepReport { measures_dependency: true, ..StepReport::default() };
+        let line = nothing.metrics().expect("JSON");
+        for name in ["dependency/mean", "dependency/p50", "dependency/mean_rejected"] {
+            assert_eq!(line.get(name), Some(&Value::Null), "{name}");
+        }
+        let known = StepReport { dependency: Some(0.5), ..nothing };
+        assert_eq!(known.metrics().expect("JSON").get("dependency/mean"), Some(&Value::from(0.5)));
+        let unmeasured = StepReport::default().metrics().expect("JSON");
+        assert!(!unmeasured.keys().any(|name| name.starts_with("dependency/")), "{unmeasured:?}");
+    }
 }

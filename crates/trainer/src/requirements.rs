@@ -157,16 +157,16 @@ mod tests {
         }
         reinforce_pp().build().check_for(&single).expect("it compares over the batch");
         let mut raw = grpo();
-        raw.estimator = Estimator::Grpo(advantage::Grpo { group_of_one: GroupOfOne::Raw, ..advantage::Grpo::default() });
+        raw.estimator =
+            Estimator::Grpo(advantage::Grpo { group_of_one: GroupOfOne::Raw, ..advantage::Grpo::default() });
         raw.build().check_for(&single).expect("the reward itself counts");
     }
 
     #[test]
     fn more_updates_than_problems_are_refused() {
         let algorithm = vppo().build();
-        let with = |updates: usize| {
-            config(&["rollout.prompts_per_step=4", &format!("update.updates_per_step={updates}")])
-        };
+        let with =
+            |updates: usize| config(&["rollout.prompts_per_step=4", &format!("update.updates_per_step={updates}")]);
         algorithm.check_for(&with(4)).expect("one problem each");
         let error = algorithm.check_for(&with(5)).expect_err("too many").to_string();
         assert!(error.contains("update.updates_per_step: 5") && error.contains("the 4 groups"), "{error}");

@@ -152,7 +152,8 @@ impl Trainer {
             timings,
             device: &device,
         };
-        let mut report = StepReport { not_finite, rollouts, ..facts.report() };
+        let measures_dependency = self.algorithm.metric.is_some();
+        let mut report = StepReport { not_finite, rollouts, measures_dependency, ..facts.report() };
         if not_finite > 0 {
             report.skipped_updates = self.config.update.updates_per_step;
         }

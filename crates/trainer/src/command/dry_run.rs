@@ -1,6 +1,6 @@
 //! What `sightline train --dry-run` prints.
 
-use trainer::{DryRun, TrainConfig, TrainError};
+use trainer::{DryRun, Resumption, TrainConfig, TrainError};
 
 use super::print;
 
@@ -8,8 +8,8 @@ use super::print;
 ///
 /// # Errors
 /// If a check fails.
-pub(super) fn dry_run(config: &TrainConfig, resumes: bool) -> Result<(), TrainError> {
-    let run = DryRun::of(config, resumes);
+pub(super) fn dry_run(config: &TrainConfig, resumption: Option<Resumption>) -> Result<(), TrainError> {
+    let run = DryRun::of(config, resumption);
     run.checks.iter().try_for_each(|check| print(&check.to_string()))?;
     if let Some(memory) = &run.memory {
         print(&format!("\n{memory}"))?;

@@ -74,7 +74,7 @@ impl Train {
                     Hub::from_env()?.localize(&mut config)?;
                 }
                 if self.dry_run {
-                    return dry_run(&config, self.goes_on(&config.output));
+                    return dry_run(&config, self.goes_on(&config.output).then_some(resumption));
                 }
                 self.examine(&config.device)?;
                 if self.goes_on(&config.output) {

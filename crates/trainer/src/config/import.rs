@@ -116,7 +116,7 @@ impl ImportedConfig {
         let made = algorithm::convert(&mut conversion, format_weight)?;
         let (recipe, own) = named(made)?;
         conversion.set("recipe", if own { recipe_file } else { &recipe.name });
-        let (settings, keys) = conversion.finish();
+        let (settings, mut keys) = conversion.finish();
         let toml = toml::to_string_pretty(&settings)
             .map_err(|error| TrainError::Config { place: place.clone(), reason: error.to_string() })?;
         let config = Draft::of_table(settings, &[])?.understood().map_err(|error| match error {
@@ -124,6 +124,13 @@ impl ImportedConfig {
             other => other,
         })?;
         recipe.clone().build().check()?;
+        if config.rollout.responses == 1 && recipe.compares_responses() {
+            for key in keys.iter_mut().filter(|key| key.key == "worker.rollout.n") {
+                let why = "one response to each problem has nothing to be compared with, and a run with rollout.responses = 1 \
+                           is refused; set worker.rollout.n to 2 or more";
+                key.fate = Fate::Lost { why: why.to_owned(), matters: true };
+            }
+        }
         Ok(Self { toml, config, recipe: own.then_some(recipe), keys })
     }
 

@@ -8,7 +8,8 @@ use sysinfo::{Disks, MemoryRefreshKind, RefreshKind, System};
 use super::memory::{Memory, mebibytes};
 use super::{CheckState, DryRun, existing};
 use crate::config::TrainConfig;
-use crate::run::holds_run;
+use crate::recipe::Recipe;
+use crate::run::{Reopened, Resumption, holds_run};
 
 impl DryRun {
     /// Whether the programs that judge are there. None is started.
@@ -32,29 +33,26 @@ impl DryRun {
         }
     }
 
-    /// Whether the run's folder is free, or holds what is to be gone on with.
-    pub(super) fn output(&mut self, config: &TrainConfig, resumes: bool) {
+    /// Whether the run's folder is free, or holds what can be gone on with under this configuration and recipe.
+    pub(super) fn output(&mut self, config: &TrainConfig, recipe: Option<&Recipe>, resumption: Option<Resumption>) {
         let folder = &config.output;
         let shown = folder.display();
-        match (resumes, holds_run(folder)) {
-            (false, true) => {
-                let text = format!("{shown} already holds a run; go on with it, or choose another folder");
-                self.add("output", CheckState::Failed, text);
+        let found = match (resumption, holds_run(folder)) {
+            (None, true) => Err(format!("{shown} already holds a run; go on with it, or choose another folder")),
+            (Some(_), false) => Err(format!("{shown} holds no run to go on with")),
+            _ if !existing(folder).is_some_and(|above| is_writable(&above)) => {
+                Err(format!("{shown} cannot be written; choose another folder"))
             }
-            (true, false) => self.add("output", CheckState::Failed, format!("{shown} holds no run to go on with")),
-            (_, holds_run) => {
-                let state = if existing(folder).is_some_and(|above| is_writable(&above)) {
-                    CheckState::Passed
-                } else {
-                    CheckState::Failed
-                };
-                let text = match (state, holds_run) {
-                    (CheckState::Passed, true) => format!("{shown} holds a run, which would go on"),
-                    (CheckState::Passed, false) => shown.to_string(),
-                    _ => format!("{shown} cannot be written; choose another folder"),
-                };
-                self.add("output", state, text);
-            }
+            (None, false) => Ok(shown.to_string()),
+            (Some(resumption), true) => match recipe.map(|it| Reopened::foreseen(config, it, resumption)) {
+                Some(Ok(step)) => Ok(format!("{shown} holds a run, which would go on after step {step}")),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err(format!("{shown} holds a run, not compared, since the recipe cannot be used")),
+            },
+        };
+        match found {
+            Ok(text) => self.add("output", CheckState::Passed, text),
+            Err(text) => self.add("output", CheckState::Failed, text),
         }
     }
 
@@ -129,7 +127,31 @@ fn is_program(command: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| folder.join(command).is_file())
 }
 
-/// Whether the folder's permissions allow writing, as far as that can be told without writing.
+/// Whether this process may write in a folder, asked of the system without writing.
+#[cfg(target_os = "linux")]
+fn is_writable(folder: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    folder.is_dir() && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Whether a folder's permissions allow writing, as far as that can be told without writing.
+#[cfg(not(target_os = "linux"))]
 fn is_writable(folder: &Path) -> bool {
     folder.is_dir() && folder.metadata().is_ok_and(|metadata| !metadata.permissions().readonly())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The root folder has a bit for writing, which is not everybody's.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_is_writable_for_whom_it_is() {
+        let own = tempfile::tempdir().expect("a temporary folder");
+        assert!(is_writable(own.path()) && !is_writable(&own.path().join("gone")));
+        for folder in ["/", "/usr"] {
+            assert_eq!(is_writable(Path::new(folder)), tempfile::tempfile_in(folder).is_ok(), "{folder}");
+        }
+    }
 }

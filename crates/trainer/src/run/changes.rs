@@ -166,7 +166,10 @@ mod tests {
         let line = "schedule.steps: 200 -> 900 (a component of the recipe rises until the last step)";
         assert_eq!(longer.held, [line]);
         assert!(longer.check(false).is_err() && longer.check(true).is_ok());
-        assert!(changes_of(prpo(), &["schedule.steps=900"], prpo()).held.is_empty(), "a constant schedule reads nothing");
+        assert!(
+            changes_of(prpo(), &["schedule.steps=900"], prpo()).held.is_empty(),
+            "a constant schedule reads nothing"
+        );
     }
 
     #[test]

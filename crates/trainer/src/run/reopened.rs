@@ -58,6 +58,27 @@ impl Reopened {
         Ok(Self { folder, changes, accept_changes: resumption.accept_changes, from })
     }
 
+    /// What [`Self::new`] and [`Self::load`] would find wrong with a configuration and a recipe for the run in
+    /// `config.output`, or the step it would go on after. Nothing is written, moved or locked.
+    ///
+    /// # Errors
+    /// As for [`Self::new`] but for the lock, and as for [`Self::load`] where the problems are others.
+    pub(crate) fn foreseen(config: &TrainConfig, recipe: &Recipe, resumption: Resumption) -> Result<usize, TrainError> {
+        let output = &config.output;
+        let mut changes = Changes::of_run(config.clone(), recipe.clone())?;
+        let found = checkpoint::find(output)?;
+        let from = found.newest_or_all_damaged(output)?;
+        if from.is_none() && resumption.need_checkpoint {
+            return Err(TrainError::NothingToResume { folder: output.join(CHECKPOINTS) });
+        }
+        changes.check(resumption.accept_changes)?;
+        if let Some((_, state)) = from {
+            compare_data(&mut changes, state, resumption.accept_changes)?;
+            compare_reference(&mut changes, state, resumption.accept_changes)?;
+        }
+        Ok(from.map_or(0, |(_, state)| state.step))
+    }
+
     /// Takes up the run in a folder under its own configuration and recipe; `overrides` are `key=value` changes.
     ///
     /// # Errors
@@ -109,8 +130,10 @@ impl Reopened {
     /// If something cannot be loaded, or the problems are others than before: [`TrainError::DataChanged`] if there are more or
     /// fewer, [`TrainError::RunChanged`] without consent.
     pub fn load(mut self) -> Result<Trainer, TrainError> {
-        self.compare_data()?;
-        self.compare_reference()?;
+        if let Some((_, state)) = &self.from {
+            compare_data(&mut self.changes, state, self.accept_changes)?;
+            compare_reference(&mut self.changes, state, self.accept_changes)?;
+        }
         self.changes.show();
         let Changes { config, recipe, .. } = &self.changes;
         let checkpoint = self.from.as_ref().map(|(path, _)| path.as_path());
@@ -126,43 +149,41 @@ impl Reopened {
         trainer.standing.folder = Some(self.folder);
         Ok(trainer)
     }
+}
 
-    /// Notices that the model a reference policy is made from is another one.
-    fn compare_reference(&mut self) -> Result<(), TrainError> {
-        let before = self.from.as_ref().and_then(|(_, state)| state.reference.as_ref());
-        let Some(before) = before.filter(|_| self.changes.recipe.clone().build().needs_reference()) else {
-            return Ok(());
-        };
-        let now = fingerprint_of_model(&self.changes.config.model)?;
-        if *before == now {
-            return Ok(());
-        }
-        let folder = self.changes.config.model.display();
-        let line = format!("the reference policy in {folder}: {} -> {}", short(before), short(&now));
-        self.changes.hold(line);
-        self.changes.check(self.accept_changes)
+/// Notices that the model a reference policy is made from is another one.
+fn compare_reference(changes: &mut Changes, state: &RunState, accept_changes: bool) -> Result<(), TrainError> {
+    let Some(before) = state.reference.as_ref().filter(|_| changes.recipe.clone().build().needs_reference()) else {
+        return Ok(());
+    };
+    let now = fingerprint_of_model(&changes.config.model)?;
+    if *before == now {
+        return Ok(());
     }
+    let folder = changes.config.model.display();
+    changes.hold(format!("the reference policy in {folder}: {} -> {}", short(before), short(&now)));
+    changes.check(accept_changes)
+}
 
-    fn compare_data(&mut self) -> Result<(), TrainError> {
-        let Some((_, state)) = &self.from else { return Ok(()) };
-        let held_out = self.changes.config.data.held_out.as_ref().map(fingerprint).transpose()?;
-        if let (Some(before), Some(now)) = (&state.held_out, &held_out)
-            && before != now
-        {
-            self.changes.free(format!("the files of data.held_out: {} -> {}", short(before), short(now)));
-        }
-        let data = &self.changes.config.data;
-        let now = fingerprint(&data.train)?;
-        if state.data == now {
-            return Ok(());
-        }
-        let (recorded, found) = (state.sampler.problems(), data.open(&data.train)?.len());
-        if recorded != found {
-            return Err(TrainError::DataChanged { recorded, found });
-        }
-        self.changes.hold(format!("the files of data.train: {} -> {}", short(&state.data), short(&now)));
-        self.changes.check(self.accept_changes)
+/// Holds the files of problems against those a checkpoint was written with.
+fn compare_data(changes: &mut Changes, state: &RunState, accept_changes: bool) -> Result<(), TrainError> {
+    let held_out = changes.config.data.held_out.as_ref().map(fingerprint).transpose()?;
+    if let (Some(before), Some(now)) = (&state.held_out, &held_out)
+        && before != now
+    {
+        changes.free(format!("the files of data.held_out: {} -> {}", short(before), short(now)));
     }
+    let data = &changes.config.data;
+    let now = fingerprint(&data.train)?;
+    if state.data == now {
+        return Ok(());
+    }
+    let (recorded, found) = (state.sampler.problems(), data.open(&data.train)?.len());
+    if recorded != found {
+        return Err(TrainError::DataChanged { recorded, found });
+    }
+    changes.hold(format!("the files of data.train: {} -> {}", short(&state.data), short(&now)));
+    changes.check(accept_changes)
 }
 
 /// The beginning of a digest, for people.

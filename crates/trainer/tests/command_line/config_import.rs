@@ -178,7 +178,15 @@ fn choices_of_the_algorithm_are_converted() {
         )
     };
     let no_kl = "algorithm.disable_kl=true";
-    let (_, recipe, config) = convert("defaults", &[]);
+    let (account, recipe, config) = convert("defaults", &[]);
+    assert!(account.contains("reward.profile = \"mathruler\", by its name; the file was not read"), "{account}");
+    // The same folder, said from the working directory.
+    let depth = std::env::current_dir().expect("a working directory").components().count() - 1;
+    let relative = "../".repeat(depth) + folder.path().to_str().expect("UTF-8").trim_start_matches('/');
+    sightline(&["config", "import", &file, "--output", &format!("{relative}/relative.toml")], "").output();
+    let named = TrainConfig::read(&folder.path().join("relative.toml"), &[]).expect("a configuration").recipe;
+    assert!(Path::new(&named).is_absolute(), "found from every folder: {named}");
+    assert!(account.contains("LOST       worker.rollout.n = 1 by default: one response"), "{account}");
     assert!(recipe.contains(r#""reward_kl":{"estimator":"k1","coefficient":0.001}"#), "{recipe}");
     assert_eq!((config.schedule.steps, config.rollout.responses, config.seed), (7, 1, 1));
     assert_eq!(config.rollout.sampling.max_new_tokens, 512, "EasyR1's default and not ours");
@@ -222,7 +230,11 @@ fn choices_of_the_algorithm_are_converted() {
     ] {
         sightline(&["config", "import", &file, setting, "--strict"], "").fails_with(key);
     }
-    sightline(&["config", "import", &file, "--strict"], "").output();
+    sightline(&["config", "import", &file, "worker.rollout.n=5", "--strict"], "").output();
+    // One response, which is the default, cannot be compared; over the batch it can.
+    sightline(&["config", "import", &file, "--strict"], "").fails_with("worker.rollout.n");
+    let alone = ["config", "import", &file, "algorithm.adv_estimator=reinforce_plus_plus", "--strict"];
+    sightline(&alone, "").output();
     // Without the number of problems, epochs cannot become steps.
     sightline(&["config", "import", &file, "trainer.max_steps=null", "--strict"], "")
         .fails_with("trainer.total_epochs");

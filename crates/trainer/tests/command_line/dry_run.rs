@@ -105,7 +105,7 @@ fn exact_items_are_exact() {
     let header = u64::from_le_bytes(weights[..8].try_into().expect("eight bytes"));
     let parameters = (weights.len() as u64 - 8 - header) / 4;
     let config = trainer::TrainConfig::read(&prepared.path("run.toml"), &[]).expect("a configuration");
-    let memory = trainer::DryRun::of(&config, false).memory.expect("model and data are sound");
+    let memory = trainer::DryRun::of(&config, None).memory.expect("model and data are sound");
     let bytes = |memory: &trainer::Memory, name: &str| {
         memory.items.iter().find(|item| item.name == name).unwrap_or_else(|| panic!("no {name}")).bytes
     };
@@ -114,14 +114,14 @@ fn exact_items_are_exact() {
     assert_eq!(memory.checkpoint, 12 * parameters);
     // Half the tokens of a pass take half of its memory, and freezing spares gradients.
     let smaller = config.with_overrides(&["update.tokens_per_micro_batch=256".to_owned()]).expect("valid");
-    let smaller = trainer::DryRun::of(&smaller, false).memory.expect("sound");
+    let smaller = trainer::DryRun::of(&smaller, None).memory.expect("sound");
     assert!(bytes(&smaller, "language activations") < bytes(&memory, "language activations"));
     let frozen = config.with_overrides(&["update.freeze_vision=true".to_owned()]).expect("valid");
-    let frozen = trainer::DryRun::of(&frozen, false).memory.expect("sound");
+    let frozen = trainer::DryRun::of(&frozen, None).memory.expect("sound");
     assert_eq!(bytes(&frozen, "vision activations"), 0);
     assert!(bytes(&frozen, "AdamW moments") < bytes(&memory, "AdamW moments"));
     let longer = config.with_overrides(&["rollout.sampling.max_new_tokens=32".to_owned()]).expect("valid");
-    let longer = trainer::DryRun::of(&longer, false).memory.expect("sound");
+    let longer = trainer::DryRun::of(&longer, None).memory.expect("sound");
     assert!(bytes(&longer, "keys and values") > bytes(&memory, "keys and values"));
 }
 
@@ -139,6 +139,15 @@ fn what_would_fail_is_found() {
     fails(&["model=nowhere"], "model", "nowhere");
     fails(&["data.train=nowhere.jsonl"], "data", "nowhere.jsonl");
     fails(&["data.held_out=nowhere.jsonl"], "held out", "nowhere.jsonl");
+    fails(&["model=nowhere", "data.train=nowhere.jsonl"], "data", "nowhere.jsonl");
+    fails(&["model=nowhere"], "data", "12 problems, not looked at, since model");
+    fails(&["rollout.responses=1"], "recipe", "rollout.responses: 1");
+    fails(&["update.updates_per_step=5"], "recipe", "update.updates_per_step: 5");
+    let useless = prepared.path("problems/useless.jsonl");
+    fs::write(&useless, "{\"problem\": \"<image>?\", \"images\": [\"gone.png\"], \"answer\": \"1\"}\n")
+        .expect("writable");
+    let useless = format!("data.held_out={useless:?}");
+    fails(&[&useless], "held out", "none of 1 problems that were looked at can be used");
     fails(&["data.max_prompt_tokens=1"], "data", "none of 12 problems that were looked at can be used");
     fails(&["device=cuda:99"], "device", "cuda:99");
     fails(&["--resume"], "output", "holds no run to go on with");
@@ -187,7 +196,16 @@ fn what_would_fail_is_found() {
 
     // A folder that holds a run.
     fs::create_dir(prepared.path("run")).expect("writable");
-    fs::write(prepared.path("run/config.toml"), "").expect("writable");
+    let config = trainer::TrainConfig::read(&prepared.path("run.toml"), &[]).expect("a configuration");
+    fs::write(prepared.path("run/config.toml"), config.to_toml().expect("TOML")).expect("writable");
+    fs::write(prepared.path("run/recipe.json"), trainer::vppo().to_json().expect("JSON")).expect("writable");
     fails(&["--fresh"], "output", "already holds a run");
-    assert!(line(&prepared.dry_run(&[]).output, "output").contains("holds a run, which would go on"));
+    fails(&["--resume"], "output", "checkpoint");
+    assert!(line(&prepared.dry_run(&[]).output, "output").contains("holds a run, which would go on after step 0"));
+    // Changes are compared as training would.
+    prepared.dry_run(&["update.learning_rate=0.5"]).fails_with("output");
+    let ended = prepared.dry_run(&["update.learning_rate=0.5"]);
+    assert!(ended.output.contains("update.learning_rate: 1e-6 -> 0.5"), "{}", ended.output);
+    let accepted = prepared.dry_run(&["update.learning_rate=0.5", "--accept-changes"]);
+    assert!(line(&accepted.output, "output").starts_with("ok"), "{}", accepted.output);
 }

@@ -32,7 +32,7 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<(), TrainError> {
-        let recipe_file = self.recipe_file();
+        let recipe_file = self.recipe_file()?;
         let imported = ImportedConfig::read(&self.file, &self.overrides, self.problems, &recipe_file)?;
         let losses: Vec<&str> = imported.losses().map(|key| key.key.as_str()).collect();
         let refused = self.strict && !losses.is_empty();
@@ -56,10 +56,17 @@ impl Import {
         Ok(())
     }
 
-    /// The name of a recipe of its own, as the configuration will have it.
-    fn recipe_file(&self) -> String {
-        let beside = self.output.as_deref().unwrap_or_else(|| Path::new("imported.toml"));
-        beside.with_extension("recipe.toml").display().to_string()
+    /// The name of a recipe of its own, as the configuration will have it: the whole path, so that it is found from
+    /// every folder.
+    fn recipe_file(&self) -> Result<String, TrainError> {
+        let Some(output) = &self.output else { return Ok("imported.recipe.toml".to_owned()) };
+        let beside = output.with_extension("recipe.toml");
+        let path = std::path::absolute(&beside).map_err(|source| TrainError::File {
+            action: "find",
+            path: beside.clone(),
+            source,
+        })?;
+        Ok(path.display().to_string())
     }
 
     /// Writes configuration and recipe, without replacing anything.

@@ -24,13 +24,17 @@ pub(super) fn convert(of: &mut Conversion) -> Result<f64, TrainError> {
     let stem = Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let paid = match (stem.as_str(), name) {
         ("math", "compute_score" | "main" | "") => {
-            of.put_in_others(&function, "reward.profile = \"mathruler\", reward.format_weight");
+            of.put_in_others(
+                &function,
+                "reward.profile = \"mathruler\", reward.format_weight, by its name; the file was not read",
+            );
             of.set("reward.profile", "mathruler");
             of.convert(&weight, "reward.format_weight", weight.value);
             weight.value
         }
         ("math", "compute_score_wo_format") => {
-            of.convert(&function, "reward.profile", "mathruler");
+            of.put_in_others(&function, "reward.profile = \"mathruler\", by its name; the file was not read");
+            of.set("reward.profile", "mathruler");
             of.imply(&weight, "this function does not pay for the form");
             0.0
         }
