@@ -285,7 +285,7 @@ pub enum TrainError {
         /// The model's folder.
         folder: PathBuf,
         /// What is wrong with it.
-        source: Box<TrainError>,
+        source: Box<Self>,
     },
     /// There is nothing to resume from.
     #[error("no complete checkpoint in {}; start without --resume", folder.display())]

@@ -127,10 +127,10 @@ mod tests {
 
     /// Changes of a run that was started with VPPO and the defaults.
     fn changes(overrides: &[&str], recipe: Recipe) -> Changes {
-        changes_of(vppo(), overrides, recipe)
+        changes_of(&vppo(), overrides, recipe)
     }
 
-    fn changes_of(begun: Recipe, overrides: &[&str], recipe: Recipe) -> Changes {
+    fn changes_of(begun: &Recipe, overrides: &[&str], recipe: Recipe) -> Changes {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let before = config(folder.path(), &[]);
         fs::write(folder.path().join("config.toml"), before.to_toml().expect("TOML")).expect("a writable folder");
@@ -161,13 +161,13 @@ mod tests {
         let mut rising = prpo();
         let shaper = PerceptualReshaping { schedule: Schedule::Rising, ..PerceptualReshaping::default() };
         rising.shapers = vec![Shaper::PerceptualReshaping(shaper)];
-        let longer = changes_of(rising.clone(), &["schedule.steps=900"], rising.clone());
+        let longer = changes_of(&rising, &["schedule.steps=900"], rising.clone());
         assert!(longer.free.is_empty(), "{longer:?}");
         let line = "schedule.steps: 200 -> 900 (a component of the recipe rises until the last step)";
         assert_eq!(longer.held, [line]);
         assert!(longer.check(false).is_err() && longer.check(true).is_ok());
         assert!(
-            changes_of(prpo(), &["schedule.steps=900"], prpo()).held.is_empty(),
+            changes_of(&prpo(), &["schedule.steps=900"], prpo()).held.is_empty(),
             "a constant schedule reads nothing"
         );
     }
