@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::error::TaskError;
 
 /// The crates whose tests compute on `BURN_DEVICE`; the tests of the others would only repeat themselves on a GPU.
-const COMPUTING_CRATES: [&str; 5] = ["advantage", "dependency", "vlm-model", "rollout", "trainer"];
+const COMPUTING_CRATES: [&str; 6] = ["advantage", "dependency", "kernels", "vlm-model", "rollout", "trainer"];
 
 /// Runs the tests on `device`; with `filters`, only those whose name contains one of them.
 ///

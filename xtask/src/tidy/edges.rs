@@ -7,16 +7,20 @@ use super::workspace::Workspace;
 use crate::metadata::{Metadata, Package};
 
 /// Each crate and the crates of the workspace it may depend on.
-const LAYERS: [(&str, &[&str]); 10] = [
-    ("vlm-model", &[]),
-    ("rollout", &["vlm-model"]),
+const LAYERS: [(&str, &[&str]); 11] = [
+    ("kernels", &[]),
+    ("vlm-model", &["kernels"]),
+    ("rollout", &["kernels", "vlm-model"]),
     ("dataset", &[]),
     ("grader", &[]),
     ("inspector", &[]),
     ("reward", &["grader"]),
-    ("dependency", &[]),
+    ("dependency", &["kernels"]),
     ("advantage", &[]),
-    ("trainer", &["advantage", "dataset", "dependency", "grader", "inspector", "reward", "rollout", "vlm-model"]),
+    (
+        "trainer",
+        &["advantage", "dataset", "dependency", "grader", "inspector", "kernels", "reward", "rollout", "vlm-model"],
+    ),
     (XTASK, &[]),
 ];
 

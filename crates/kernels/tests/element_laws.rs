@@ -1,0 +1,53 @@
+//! Fused element-wise operations and products are the composed ones.
+
+mod laws;
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
+use laws::{assert_equal, assert_same_gradients, normal};
+use proptest::prelude::*;
+
+fn rotated(x: Tensor<3>, cos: &Tensor<3>, sin: &Tensor<3>) -> Tensor<3> {
+    let half = x.dims()[2] / 2;
+    let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
+    let rotated_first = first.clone() * cos.clone() - second.clone() * sin.clone();
+    Tensor::cat(vec![rotated_first, second * cos.clone() + first * sin.clone()], 2)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn gate(rows in 1_usize..70, width in 1_usize..600, seed: u64) {
+        let (gate, up) = (normal([rows, width], seed), normal([width, rows], seed.wrapping_add(1)));
+        // One input is a view that is not in row-major order.
+        let composed = |gate: Tensor<2>, up: Tensor<2>| silu(gate) * up.transpose();
+        let fused = |gate, up: Tensor<2>| kernels::swiglu(gate, up.transpose());
+        assert_equal(fused(gate.clone(), up.clone()), composed(gate.clone(), up.clone()), 1e-6);
+        assert_same_gradients(&gate, &up, fused, composed, 1e-6);
+    }
+
+    #[test]
+    fn rotation(tokens in 1_usize..80, heads in 1_usize..6, half in 1_usize..40, seed: u64) {
+        let x = normal([tokens, heads, 2 * half], seed);
+        let angles = normal([tokens, 1, half], seed.wrapping_add(1)) * 10.0;
+        let (cos, sin) = (angles.clone().cos(), angles.sin());
+        assert_equal(kernels::rotate(x.clone(), &cos, &sin), rotated(x.clone(), &cos, &sin), 1e-6);
+        let scale = normal([1, 1, 1], seed.wrapping_add(2));
+        assert_same_gradients(
+            &x, &scale,
+            |x, scale| kernels::rotate(x * scale, &cos, &sin),
+            |x, scale| rotated(x * scale, &cos, &sin),
+            2e-5,
+        );
+    }
+
+    /// Below and above the number of rows that are multiplied one by one, with and without a remainder.
+    #[test]
+    fn product(rows in 1_usize..40, input in 1_usize..200, output in 1_usize..100, seed: u64) {
+        let (x, weight) = (normal([rows, input], seed), normal([output, input], seed.wrapping_add(1)));
+        let composed = |x: Tensor<2>, weight: Tensor<2>| x.matmul(weight.transpose());
+        assert_equal(kernels::linear(x.clone(), weight.clone()), composed(x.clone(), weight.clone()), 1e-5);
+        assert_same_gradients(&x, &weight, kernels::linear, composed, 1e-5);
+    }
+}

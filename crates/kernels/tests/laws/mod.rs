@@ -1,0 +1,46 @@
+//! What the laws share: inputs, and how two computations are compared.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+/// Random values of about unit size.
+pub(crate) fn normal<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let count = shape.iter().product();
+    // A sum of uniform numbers is normal enough.
+    let value = |_| (0..4).map(|_| random.random::<f32>() - 0.5).sum::<f32>() * 1.7;
+    let values: Vec<f32> = (0..count).map(value).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::default())
+}
+
+/// Asserts that the largest difference is at most `tolerance` times the largest value.
+#[track_caller]
+pub(crate) fn assert_equal<const D: usize>(found: Tensor<D>, expected: Tensor<D>, tolerance: f64) {
+    assert_eq!(found.dims(), expected.dims());
+    let (found, expected) = (found.into_data(), expected.into_data());
+    let size = expected.iter::<f64>().map(f64::abs).fold(1e-3, f64::max);
+    let difference = found.iter::<f64>().zip(expected.iter::<f64>()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(difference <= tolerance * size, "{difference:e} beside values of {size:e}");
+}
+
+/// Asserts that two functions have the same gradients with respect to both inputs, for a random weighting of the output.
+#[track_caller]
+pub(crate) fn assert_same_gradients<const A: usize, const B: usize, const O: usize>(
+    a: &Tensor<A>,
+    b: &Tensor<B>,
+    found: impl Fn(Tensor<A>, Tensor<B>) -> Tensor<O>,
+    expected: impl Fn(Tensor<A>, Tensor<B>) -> Tensor<O>,
+    tolerance: f64,
+) {
+    let gradients = |f: &dyn Fn(Tensor<A>, Tensor<B>) -> Tensor<O>| {
+        let (a, b) = (a.clone().autodiff().require_grad(), b.clone().autodiff().require_grad());
+        let output = f(a.clone(), b.clone());
+        let weights = normal(output.dims(), 77).autodiff();
+        let found = (output * weights).sum().backward();
+        (a.grad(&found).expect("a gradient"), b.grad(&found).expect("a gradient"))
+    };
+    let (found, expected) = (gradients(&found), gradients(&expected));
+    assert_equal(found.0, expected.0, tolerance);
+    assert_equal(found.1, expected.1, tolerance);
+}

@@ -1,0 +1,33 @@
+//! The fused normalization is the composed one.
+
+mod laws;
+
+use burn::tensor::Tensor;
+use laws::{assert_equal, assert_same_gradients, normal};
+use proptest::prelude::*;
+
+fn composed(x: Tensor<2>, scale: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    let factor = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
+    x * factor * scale.unsqueeze()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn equals_the_composition(rows in 1_usize..70, width in 1_usize..600, seed: u64) {
+        let (x, scale) = (normal([rows, width], seed), normal([width], seed.wrapping_add(1)));
+        assert_equal(kernels::rms_norm(x.clone(), scale.clone(), 1e-6), composed(x, scale, 1e-6), 1e-5);
+    }
+
+    #[test]
+    fn has_the_gradients_of_the_composition(rows in 1_usize..70, width in 1_usize..600, seed: u64) {
+        let inputs = (normal([rows, width], seed), normal([width], seed.wrapping_add(1)));
+        assert_same_gradients(
+            &inputs.0, &inputs.1,
+            |x, scale| kernels::rms_norm(x, scale, 1e-6),
+            |x, scale| composed(x, scale, 1e-6),
+            1e-4,
+        );
+    }
+}
