@@ -28,8 +28,10 @@ mod linear;
 mod rms_norm;
 mod rotary;
 mod swiglu;
+mod vocabulary;
 
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;
 pub use swiglu::swiglu;
+pub use vocabulary::{Prediction, Softmax, Upstream, entropy, forward_kl, jensen_shannon};
