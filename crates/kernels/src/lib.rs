@@ -23,6 +23,7 @@
 //! normed.assert_approx_eq::<f32>(&[[0.848_528], [2.262_742]].concat().as_slice().into(), Default::default());
 //! ```
 
+mod add_product;
 mod attention;
 mod cached_attention;
 mod host;
@@ -33,6 +34,7 @@ mod rotary;
 mod swiglu;
 mod vocabulary;
 
+pub use add_product::add_product;
 pub use attention::{AttentionPlan, Run, attention};
 pub use cached_attention::{CachedKeys, cached_attention};
 pub use linear::linear;

@@ -42,6 +42,20 @@ proptest! {
         );
     }
 
+    /// Onto a sum that somebody else holds, too, which is left as it is.
+    #[test]
+    fn added_product(rows in 0_usize..40, inputs in 1_usize..70, outputs in 1_usize..600, seed: u64) {
+        let sum = normal([outputs, inputs], seed);
+        // One factor is a view that is not in row-major order.
+        let (a, b) = (normal([outputs, rows], seed.wrapping_add(1)).transpose(), normal([rows, inputs], seed.wrapping_add(2)));
+        let held = sum.clone();
+        let composed = if rows == 0 { sum.clone() } else { sum.clone() + a.clone().transpose().matmul(b.clone()) };
+        assert_equal(kernels::add_product(held.clone(), a.clone(), b.clone()), composed.clone(), 1e-5);
+        assert_equal(held, sum.clone(), 0.0);
+        let again = kernels::add_product(kernels::add_product(sum, a.clone(), b.clone()), a.neg(), b);
+        assert_equal(again, composed.zeros_like() + normal([outputs, inputs], seed), 1e-5);
+    }
+
     /// Below and above the number of rows that are multiplied one by one, with and without a remainder.
     #[test]
     fn product(rows in 1_usize..40, input in 1_usize..200, output in 1_usize..100, seed: u64) {

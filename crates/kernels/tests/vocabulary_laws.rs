@@ -186,13 +186,17 @@ proptest! {
         };
         let (_, expected) = case.oracle();
         let others = case.softmax().adjusted(case.tensor(&case.others));
-        let fused =
-            case.softmax().gradient(case.tensor(&case.logits), case.chosen(), upstream(others, &|values| values));
+        let adjusted = case.softmax().adjusted(case.tensor(&case.logits));
+        let fused = case.softmax().gradient(adjusted, case.chosen(), upstream(others, &|values| values));
         case.assert_close("fused", &host(fused), &expected);
 
         let (softmax, logits, others, chosen) = case.composed();
         let others = softmax.adjusted(others);
-        let composed = softmax.gradient(logits.clone(), chosen.clone(), upstream(others.clone(), &Tensor::autodiff));
+        let composed = softmax.gradient(
+            softmax.adjusted(logits.clone()),
+            chosen.clone(),
+            upstream(others.clone(), &Tensor::autodiff),
+        );
         case.assert_close("composed", &host(composed), &expected);
 
         // Where every logit is finite: of an infinite one, differentiation makes not-a-number.
@@ -222,9 +226,10 @@ proptest! {
             entropy: Some(column(&case.upstream[1]).narrow(0, first, count)),
             divergence: None,
         };
-        let whole = case.softmax().gradient(case.tensor(&case.logits), case.chosen(), upstream(0, case.rows));
+        let adjusted = case.softmax().adjusted(case.tensor(&case.logits));
+        let whole = case.softmax().gradient(adjusted.clone(), case.chosen(), upstream(0, case.rows));
         let alone = case.softmax().gradient(
-            case.tensor(&case.logits).narrow(0, row, 1),
+            adjusted.narrow(0, row, 1),
             case.chosen().narrow(0, row, 1),
             upstream(row, 1),
         );
@@ -263,13 +268,13 @@ fn by_hand() {
     assert_near(known.log_probs.clone(), &[0.75_f32.ln()]);
     assert_near(known.entropy(), &[entropy]);
     let upstream = Upstream { log_probs: column(&[2.0]), entropy: None, divergence: None };
-    let gradient = softmax.gradient(logits(), chosen(), upstream);
+    let gradient = softmax.gradient(softmax.adjusted(logits()), chosen(), upstream);
     assert_near(gradient, &[-0.5, 0.5, 0.0]);
     // At half the temperature odds are squared, and slopes doubled.
     let colder = Softmax::new(0.5, 3, &[2], &device);
     assert_near(colder.predict(logits(), chosen()).log_probs, &[0.9_f32.ln()]);
     let upstream = Upstream { log_probs: column(&[1.0]), entropy: None, divergence: None };
-    let gradient = colder.gradient(logits(), chosen(), upstream);
+    let gradient = colder.gradient(colder.adjusted(logits()), chosen(), upstream);
     assert_near(gradient, &[-0.2, 0.2, 0.0]);
 }
 
@@ -316,7 +321,7 @@ fn excluded_outcomes() {
     assert!(log_prob.is_finite() && log_prob < -1e8, "{log_prob}");
     assert!(host(known.entropy())[0] < 2.0_f64.ln());
     let upstream = Upstream { log_probs: column(&[1.0]), entropy: None, divergence: None };
-    let gradient = host(softmax.gradient(logits(), chosen(), upstream));
+    let gradient = host(softmax.gradient(softmax.adjusted(logits()), chosen(), upstream));
     assert_eq!([gradient[1], gradient[3]], [0.0, 0.0]);
     assert!(gradient[0] < 0.0 && gradient[2] < 0.0, "{gradient:?}");
 }

@@ -94,5 +94,5 @@ pub use step::{Trainer, trainable, updater, vocabulary};
 pub use stop::{Stop, hear_of_file_limits};
 pub use update::{Lesson, Recomputed, UpdateReport, Updater};
 pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
-pub use vocabulary::{Clean, ContrastScores, Positions, Predictions, TokenScores, ViewPair, Vocabulary};
+pub use vocabulary::{Clean, ContrastScores, KeptLogits, Positions, Predictions, TokenScores, ViewPair, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

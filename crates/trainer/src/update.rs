@@ -229,7 +229,8 @@ impl Pass<'_> {
         let positions = Positions { hidden: hidden.clone().inner(), sampled, entropy: self.entropy, reference };
 
         let leaf = |values: Tensor<1>| values.autodiff().require_grad();
-        let Predictions { log_probs, entropy, reference_divergence } = self.vocabulary.predictions(&frozen, &positions);
+        let (predictions, kept) = self.vocabulary.forward(&frozen, &positions);
+        let Predictions { log_probs, entropy, reference_divergence } = predictions;
         let read = Predictions {
             log_probs: leaf(log_probs),
             entropy: entropy.map(leaf),
@@ -243,7 +244,7 @@ impl Pass<'_> {
             entropy: read.entropy.as_ref().and_then(&mut gradient),
             reference_divergence: read.reference_divergence.as_ref().and_then(&mut gradient),
         };
-        let upstream = self.vocabulary.backward(self.policy, &positions, &upstream, gradients);
+        let upstream = self.vocabulary.backward(self.policy, &positions, kept, &upstream, gradients);
         let trunk = (hidden * upstream.autodiff()).sum().backward();
         gradients.add(self.policy, GradientsParams::from_grads(trunk, self.policy));
         Ok(parts.into_data().iter::<f64>().collect())

@@ -2,7 +2,7 @@
 //!
 //! Log-probabilities, entropy, divergences and, in the backward pass, the gradient of the output projection are all
 //! computed from chunks of hidden states. A chunk's logits are made once for each view, read in one pass, and dropped before
-//! the next chunk's; for the gradient they are made again. Peak memory is a chunk times the vocabulary for each of the views
+//! the next chunk's; for the gradient they are made again, unless there is one chunk only. Peak memory is a chunk times the vocabulary for each of the views
 //! that are compared, however long the responses are.
 
 mod backward;
@@ -62,6 +62,10 @@ pub struct Predictions {
     pub reference_divergence: Option<Tensor<1>>,
 }
 
+/// The logits of all positions, where they are no more than a chunk.
+#[derive(Debug, Default)]
+pub struct KeptLogits(Option<Tensor<2>>);
+
 impl Vocabulary {
     /// The model's own distribution at temperature 1, over all tokens.
     #[must_use]
@@ -104,6 +108,13 @@ impl Vocabulary {
     /// What an objective reads of the policy's distributions at some positions. Only what is asked for is computed.
     #[must_use]
     pub fn predictions(&self, model: &QwenVl, positions: &Positions) -> Predictions {
+        self.forward(model, positions).0
+    }
+
+    /// As [`Self::predictions`], with what saves [`Self::backward`] from making logits again.
+    #[must_use]
+    pub fn forward(&self, model: &QwenVl, positions: &Positions) -> (Predictions, KeptLogits) {
+        let mut kept = KeptLogits::default();
         let (mut log_probs, mut entropies, mut divergences) = (Vec::new(), Vec::new(), Vec::new());
         for (start, length) in chunks(positions.count(), self.chunk) {
             let part = |states: &Tensor<2>| states.clone().narrow(0, start, length);
@@ -115,15 +126,19 @@ impl Vocabulary {
             }
             if let Some((reference, states)) = &positions.reference {
                 let others = self.softmax.adjusted(reference.logits(part(states)));
-                divergences.push(forward_kl(known.logits, others));
+                divergences.push(forward_kl(known.logits.clone(), others));
+            }
+            if length == positions.count() {
+                kept = KeptLogits(Some(known.logits));
             }
         }
         let joined = |parts| joined(parts, &positions.hidden.device());
-        Predictions {
+        let predictions = Predictions {
             log_probs: joined(log_probs),
             entropy: positions.entropy.then(|| joined(entropies)),
             reference_divergence: positions.reference.is_some().then(|| joined(divergences)),
-        }
+        };
+        (predictions, kept)
     }
 }
 

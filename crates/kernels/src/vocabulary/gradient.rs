@@ -32,7 +32,7 @@ struct Slopes {
 }
 
 impl Softmax {
-    /// The gradient with respect to the logits.
+    /// The gradient with respect to the logits before temperature and exclusion.
     ///
     /// With `u`, `w` and `r` the upstream gradients, `p` the distribution, `H` its entropy, `q` the other one and `KL` the
     /// divergence from it, at temperature `T`:
@@ -40,7 +40,7 @@ impl Softmax {
     /// outcomes.
     ///
     /// # Shapes
-    /// - `logits`: `[rows, outcomes]`, f32, as the model gave them; its memory is written to if nobody else holds it
+    /// - `logits`: `[rows, outcomes]`, f32, adjusted; its memory is written to if nobody else holds it
     /// - `chosen`: `[rows]`
     /// - returns `[rows, outcomes]`
     ///
@@ -74,7 +74,7 @@ impl Softmax {
 
     fn composed_gradient(&self, logits: Tensor<2>, chosen: Tensor<1, Int>, upstream: Upstream) -> Tensor<2> {
         let column = |values: Tensor<1>| values.unsqueeze_dim::<2>(1);
-        let log_probs = log_softmax(self.adjusted(logits), 1);
+        let log_probs = log_softmax(logits, 1);
         let mut slope = column(upstream.log_probs.clone()).neg().expand(log_probs.dims());
         if let Some(upstream) = upstream.entropy {
             let entropy = expectation(log_probs.clone(), log_probs.clone().neg());
@@ -100,7 +100,6 @@ impl Softmax {
     /// Writes the gradient of one row over its logits.
     #[inline(always)]
     fn row_gradient(&self, row: &mut [f32], others: Option<&[f32]>, chosen: usize, [u, w, r]: [f32; 3]) {
-        self.adjust(row);
         let known = Row::of(row);
         let scale = 1.0 / self.temperature as f32;
         // An outcome of probability 0 has none, be its logarithm infinite.

@@ -3,17 +3,17 @@
 use burn::module::Module as _;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use kernels::Upstream;
+use kernels::{Upstream, add_product};
 use vlm_model::QwenVl;
 
-use super::{Positions, Predictions, Vocabulary, chunks};
+use super::{KeptLogits, Positions, Predictions, Vocabulary, chunks};
 use crate::gradients::Gradients;
 
 impl Vocabulary {
     /// Carries the gradient with respect to [`Self::predictions`] back to the hidden states and, into `gradients`, to the
     /// output projection, if that is trained. The reference gets no gradient.
     ///
-    /// A chunk's logits are made again and its gradient written over them; no graph is recorded.
+    /// A chunk's logits are made again, unless they were `kept`, and its gradient written over them; no graph is recorded.
     ///
     /// # Shapes
     /// - `upstream`: of what was asked for, each `[tokens]`; `None` counts as 0
@@ -22,6 +22,7 @@ impl Vocabulary {
         &self,
         model: &QwenVl,
         positions: &Positions,
+        mut kept: KeptLogits,
         upstream: &Predictions,
         gradients: &mut Gradients,
     ) -> Tensor<2> {
@@ -45,13 +46,13 @@ impl Vocabulary {
                 }),
             };
             let sampled = positions.sampled.clone().narrow(0, start, length);
-            let gradient = self.softmax.gradient(frozen.logits(hidden.clone()), sampled, upstream);
+            let logits = kept.0.take().unwrap_or_else(|| self.softmax.adjusted(frozen.logits(hidden.clone())));
+            let gradient = self.softmax.gradient(logits, sampled, upstream);
             let gradient = if gradient.dtype() == weight.dtype() { gradient } else { gradient.cast(weight.dtype()) };
             if trained {
-                let share = gradient.clone().transpose().matmul(hidden);
                 of_weight = Some(match of_weight {
-                    Some(sum) => sum + share,
-                    None => share,
+                    Some(sum) => add_product(sum, gradient.clone(), hidden),
+                    None => gradient.clone().transpose().matmul(hidden),
                 });
             }
             of_states.push(gradient.matmul(weight.clone()));

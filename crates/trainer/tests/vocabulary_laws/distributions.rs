@@ -3,7 +3,7 @@
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 use proptest::prelude::*;
-use trainer::{Gradients, Positions as TokenPositions, Predictions};
+use trainer::{Gradients, KeptLogits, Positions as TokenPositions, Predictions};
 use vlm_model::QwenVl;
 
 use super::{MODEL, Positions, REFERENCE, VOCABULARY, WIDTH, assert_close, host, naive, positions, sampled};
@@ -99,7 +99,7 @@ proptest! {
         let mut found: Vec<(Vec<f64>, Vec<f64>)> = Vec::new();
         for chunk in [1, 3, count, count + 1] {
             let vocabulary = sampled(temperature, chunk);
-            let ours = vocabulary.predictions(&MODEL.valid(), &of);
+            let (ours, kept) = vocabulary.forward(&MODEL.valid(), &of);
             let scored = vocabulary.score(&MODEL.valid(), &of.hidden, &of.sampled);
             assert_close("log-probability", &host(&ours.log_probs), &host(&scored.log_probs), 1e-6);
             assert_close("entropy", &host(&ours.entropy.expect("it is wanted")), &whole.entropy, 1e-5);
@@ -107,7 +107,7 @@ proptest! {
             assert_close("divergence", &host(&ours.reference_divergence.expect("it is wanted")), &whole.divergence, 5e-5);
 
             let mut gradients = Gradients::default();
-            let states = host(&vocabulary.backward(&MODEL, &of, &gradient_of, &mut gradients));
+            let states = host(&vocabulary.backward(&MODEL, &of, kept, &gradient_of, &mut gradients));
             let id = MODEL.model.embed_tokens.weight.id;
             let weight = gradients.clip(&MODEL, f64::INFINITY).gradient.get::<2>(id).expect("a gradient");
             found.push((states, host(&weight)));
@@ -154,7 +154,10 @@ fn nothing_is_computed_unasked() {
         entropy: rest.clone(),
         reference_divergence: rest,
     };
-    let backward = |upstream| host(&vocabulary.backward(&MODEL, &positions, &upstream, &mut Gradients::default()));
+    let backward = |upstream| {
+        let kept = KeptLogits::default();
+        host(&vocabulary.backward(&MODEL, &positions, kept, &upstream, &mut Gradients::default()))
+    };
     assert_eq!(backward(upstream(Some(packed(&[1.0, 2.0, 3.0])))), backward(upstream(None)));
 }
 
@@ -172,7 +175,7 @@ fn sharp_distributions_are_finite() {
             reference: Some((&policy, others)),
         };
         let vocabulary = sampled(0.1, 1);
-        let ours = vocabulary.predictions(&policy, &positions);
+        let (ours, kept) = vocabulary.forward(&policy, &positions);
         let divergence = host(&ours.reference_divergence.clone().expect("it is wanted"));
         assert!(divergence.iter().all(|&d| if apart { d.is_finite() && d > 1.0 } else { d == 0.0 }), "{divergence:?}");
         let entropy = host(&ours.entropy.clone().expect("it is wanted"));
@@ -180,7 +183,7 @@ fn sharp_distributions_are_finite() {
         let ones = ours.log_probs.ones_like();
         let upstream =
             Predictions { log_probs: ones.clone(), entropy: Some(ones.clone()), reference_divergence: Some(ones) };
-        let gradient = host(&vocabulary.backward(&MODEL, &positions, &upstream, &mut Gradients::default()));
+        let gradient = host(&vocabulary.backward(&MODEL, &positions, kept, &upstream, &mut Gradients::default()));
         assert!(gradient.iter().all(|slope| slope.is_finite()));
     }
 }

@@ -10,7 +10,9 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dependency::{Divergence, ForwardKl, JensenShannon, SampledK3};
 use proptest::prelude::*;
-use trainer::{Clean, ContrastScores, Gradients, Positions as TokenPositions, Predictions, ViewPair, Vocabulary};
+use trainer::{
+    Clean, ContrastScores, Gradients, KeptLogits, Positions as TokenPositions, Predictions, ViewPair, Vocabulary,
+};
 use vlm_model::QwenVl;
 
 const WIDTH: usize = 128;
@@ -169,7 +171,7 @@ proptest! {
             let mut gradients = Gradients::default();
             let positions = TokenPositions { hidden: states.clone(), sampled: positions.ids(), entropy: false, reference: None };
             let upstream = Predictions { log_probs: upstream.clone(), entropy: None, reference_divergence: None };
-            let ours = sampled(temperature, chunk).backward(model, &positions, &upstream, &mut gradients);
+            let ours = sampled(temperature, chunk).backward(model, &positions, KeptLogits::default(), &upstream, &mut gradients);
             assert_close("states", &host(&ours), &states_expected, 1e-5);
             let weight = gradients.clip(model, f64::INFINITY).gradient.get::<2>(projection).expect("a gradient");
             assert_close("projection", &host(&weight), &host(&weight_expected), 1e-5);
