@@ -61,7 +61,7 @@ impl Scorer<'_> {
             return Err(TrainError::Objective { term: "dependency", needs });
         }
         let known = sampling_log_probs(&groups, "update.reuse_sampling_log_probs", &self.policy.device())?;
-        self.score_from(groups, &[], Some(known))
+        self.score_from(groups, &[], Some(&known))
     }
 
     /// Scores all groups; `known` has the policy's log-probabilities of all tokens if they need not be computed.
@@ -69,7 +69,7 @@ impl Scorer<'_> {
         &self,
         groups: Vec<Group>,
         besides: &[&dyn Divergence],
-        known: Option<Tensor<1>>,
+        known: Option<&Tensor<1>>,
     ) -> Result<Scored, TrainError> {
         let contrasts = self.metric.map_or(&[] as &[Contrast], |metric| metric.contrasts());
         let (mut log_probs, mut entropy, mut references) = (Vec::new(), Vec::new(), Vec::new());
@@ -81,7 +81,7 @@ impl Scorer<'_> {
             let batch = pass(&groups, &pieces, None)?;
             let sampled = sampled_tokens(&batch, self.policy);
             let tokens = sampled.dims()[0];
-            let clean = match &known {
+            let clean = match known {
                 Some(known) if tokens > 0 => Clean::LogProbs(known.clone().narrow(0, done, tokens)),
                 _ => Clean::States(predicting_states(self.policy, &batch)),
             };
