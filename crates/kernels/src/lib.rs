@@ -31,6 +31,7 @@ mod matrix;
 mod rms_norm;
 mod rotary;
 mod swiglu;
+mod vocabulary;
 
 pub use attention::{AttentionPlan, Run, attention};
 pub use cached_attention::{CachedKeys, cached_attention};
@@ -38,3 +39,4 @@ pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;
 pub use swiglu::swiglu;
+pub use vocabulary::{Prediction, Softmax, Upstream, entropy, forward_kl, jensen_shannon};

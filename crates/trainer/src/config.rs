@@ -109,6 +109,11 @@ pub struct UpdateConfig {
     pub vocabulary_chunk: usize,
     /// Keeps the vision tower as it is.
     pub freeze_vision: bool,
+    /// Takes the old log-probabilities from sampling and saves the clean pass of scoring, where the recipe reads nothing else of
+    /// it. They are off by what decoding rounds otherwise; the update's forward pass measures by how much.
+    pub reuse_sampling_log_probs: bool,
+    /// Mean gap, in nats, above which log-probabilities seen at sampling are not reused any more.
+    pub max_sampling_gap: f64,
     /// Ends the run when so many steps on end were left out because a log-probability or the gradient was not finite.
     pub max_skipped_in_a_row: usize,
 }
@@ -181,6 +186,8 @@ impl Default for UpdateConfig {
             tokens_per_micro_batch: 16_384,
             vocabulary_chunk: 1024,
             freeze_vision: false,
+            reuse_sampling_log_probs: false,
+            max_sampling_gap: 0.01,
             max_skipped_in_a_row: 10,
         }
     }

@@ -95,7 +95,9 @@ impl Trainer {
             tokens_per_micro_batch: self.updater.tokens_per_micro_batch,
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
-        let scored = scorer.score(std::mem::take(&mut collected.groups))?;
+        let as_sampled = self.reuses_sampling();
+        let groups = std::mem::take(&mut collected.groups);
+        let scored = if as_sampled { scorer.score_as_sampled(groups)? } else { scorer.score(groups)? };
         let not_finite = unsampled + scored.not_finite();
         let recorded = self.config.record.is_due(self.step + 1);
         let mut values = StepValues::of(&scored, recorded);
@@ -125,8 +127,11 @@ impl Trainer {
                 reference: self.reference.as_ref(),
                 max_new_tokens: self.config.rollout.sampling.max_new_tokens,
             };
-            let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
+            let (policy, mut update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
             self.policy = policy;
+            if let Some(recomputed) = update.recomputed.take() {
+                values.complete(recomputed);
+            }
             updates.push(update);
             timings.update += phase.elapsed();
         }
@@ -158,6 +163,9 @@ impl Trainer {
             report.skipped_updates = self.config.update.updates_per_step;
         }
         self.standing.count(&report);
+        if as_sampled {
+            self.watch_gap(&report);
+        }
         Ok(report)
     }
 
