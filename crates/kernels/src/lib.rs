@@ -27,9 +27,11 @@ mod host;
 mod linear;
 mod rms_norm;
 mod rotary;
+mod sampling;
 mod swiglu;
 
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;
+pub use sampling::{Categorical, Draw, Filter};
 pub use swiglu::swiglu;
