@@ -30,6 +30,7 @@ mod linear;
 mod matrix;
 mod rms_norm;
 mod rotary;
+mod sampling;
 mod swiglu;
 mod vocabulary;
 
@@ -38,5 +39,6 @@ pub use cached_attention::{CachedKeys, cached_attention};
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;
+pub use sampling::{Categorical, Draw, Filter};
 pub use swiglu::swiglu;
 pub use vocabulary::{Prediction, Softmax, Upstream, entropy, forward_kl, jensen_shannon};

@@ -73,6 +73,8 @@ pub struct RolloutConfig {
     pub max_rounds: usize,
     /// Responses written side by side.
     pub max_rows: usize,
+    /// Mebibytes of image features kept while the vision tower is; 0 keeps none.
+    pub feature_cache_mib: usize,
     /// Whether a response that was cut at the length limit is judged like any other, as in the released code. If not, it
     /// earns nothing, and the policy learns to stop.
     pub judge_truncated: bool,
@@ -164,6 +166,7 @@ impl Default for RolloutConfig {
             responses: 8,
             max_rounds: 8,
             max_rows: 64,
+            feature_cache_mib: 1024,
             judge_truncated: true,
             overlong_penalty: None,
             sampling,

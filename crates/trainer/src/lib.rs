@@ -18,6 +18,7 @@ mod step_values;
 
 mod collect;
 mod evaluate;
+mod features;
 mod micro_batch;
 mod prepare;
 mod problems;
@@ -67,6 +68,7 @@ pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
+pub use features::FeatureCache;
 pub use gradients::{ClippedGradient, Gradients};
 pub use inspect::{Inspection, Other, Steps};
 pub use limits::{MAX_TEXT_BYTES, read_text};

@@ -15,6 +15,7 @@ use vlm_model::processor::Processor;
 use crate::TrainError;
 use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
+use crate::features::FeatureCache;
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
 use crate::record::Recorder;
@@ -54,6 +55,8 @@ pub struct Trainer {
     pub step: usize,
     /// Asks the run to stop.
     pub stop: Stop,
+    /// Image features, while the vision tower stays as it is.
+    pub features: Option<FeatureCache>,
     /// What else a checkpoint holds.
     pub(crate) standing: Standing,
 }
@@ -75,8 +78,13 @@ impl Trainer {
         let device = policy.device();
         let before = self.sampler.clone();
 
-        let source =
-            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
+        let source = Source {
+            policy: &policy,
+            processor: &self.processor,
+            reward: &*self.reward,
+            config: &self.config,
+            features: self.features.as_ref(),
+        };
         let sampled = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step);
         let (mut collected, unsampled) = unless_not_finite(sampled)?;
         timings.reward = collected.judging;

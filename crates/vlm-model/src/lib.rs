@@ -65,7 +65,7 @@ mod limits;
 mod weights;
 
 pub use batch::{PromptTokens, TokenBatch, TokenGroup};
-pub use cache::KeyValueCache;
+pub use cache::{CachedPrompt, KeyValueCache};
 pub use checkpoint::{Checkpoint, load};
 pub use config::{ModelConfig, SpecialTokens, TextConfig, VisionConfig};
 pub use error::ModelError;
