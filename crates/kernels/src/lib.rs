@@ -23,12 +23,16 @@
 //! normed.assert_approx_eq::<f32>(&[[0.848_528], [2.262_742]].concat().as_slice().into(), Default::default());
 //! ```
 
+mod adamw;
+mod gradient;
 mod host;
 mod linear;
 mod rms_norm;
 mod rotary;
 mod swiglu;
 
+pub use adamw::{AdamWFactors, AdamWValues, adamw};
+pub use gradient::{accumulate, scale, square_sums};
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;

@@ -18,6 +18,7 @@ use toml::Table;
 
 use self::draft::Draft;
 use crate::TrainError;
+use crate::recompute::Recompute;
 
 pub use data::DataConfig;
 pub use documentation::{documentation, explanation};
@@ -107,6 +108,11 @@ pub struct UpdateConfig {
     pub tokens_per_micro_batch: usize,
     /// Positions whose vocabulary logits exist at once. Changes speed and memory, and the result by rounding alone.
     pub vocabulary_chunk: usize,
+    /// Whether layers are computed again in the backward pass, so that less is kept for it. Changes speed and memory alone.
+    pub recompute: Recompute,
+    /// What a pass may keep for its backward pass, in GiB, before layers are computed again instead. 0 allows half of the
+    /// memory that is free on the CPU, and nothing on a GPU, whose free memory is not known.
+    pub activation_gib: f64,
     /// Keeps the vision tower as it is.
     pub freeze_vision: bool,
     /// Ends the run when so many steps on end were left out because a log-probability or the gradient was not finite.
@@ -180,6 +186,8 @@ impl Default for UpdateConfig {
             updates_per_step: 1,
             tokens_per_micro_batch: 16_384,
             vocabulary_chunk: 1024,
+            recompute: Recompute::Auto,
+            activation_gib: 0.0,
             freeze_vision: false,
             max_skipped_in_a_row: 10,
         }

@@ -4,5 +4,6 @@
 mod batch;
 mod micro_batches;
 mod objectives;
+mod recompute;
 mod updates;
 mod views;
