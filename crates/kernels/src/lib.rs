@@ -24,14 +24,19 @@
 //! ```
 
 mod adamw;
+mod attention;
+mod cached_attention;
 mod gradient;
 mod host;
 mod linear;
+mod matrix;
 mod rms_norm;
 mod rotary;
 mod swiglu;
 
 pub use adamw::{AdamWFactors, AdamWValues, adamw};
+pub use attention::{AttentionPlan, Run, attention};
+pub use cached_attention::{CachedKeys, cached_attention};
 pub use gradient::{accumulate, scale, square_sums};
 pub use linear::linear;
 pub use rms_norm::rms_norm;

@@ -3,9 +3,12 @@
 mod attention;
 pub mod geometry;
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::nn::Gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use kernels::AttentionPlan;
 
 use crate::ModelError;
 use crate::config::VisionConfig;
@@ -13,8 +16,8 @@ use crate::image_input::ImagePatches;
 use crate::indices::index_tensor;
 use crate::layers::{GatedMlp, INITIALIZER_RANGE, Linear, RmsNorm};
 use crate::weights::{Builder, Init};
-use attention::Segments;
 pub use attention::VisionAttention;
+use attention::segments;
 use geometry::Geometry;
 
 /// Every norm of the tower uses this, whatever the language model's configuration says.
@@ -48,8 +51,8 @@ pub(crate) struct VisionFrame {
     pub(crate) cell_places: Tensor<1, Int>,
     cos: Tensor<3>,
     sin: Tensor<3>,
-    windows: Segments,
-    frames: Segments,
+    windows: Arc<AttentionPlan>,
+    frames: Arc<AttentionPlan>,
     /// Blocks whose patches see their whole frame.
     full: Vec<usize>,
 }
@@ -141,8 +144,8 @@ impl VisionTower {
             sin: sin.select(0, order.clone()),
             order,
             cell_places: index_tensor(&geometry.cell_places(), &device),
-            windows: Segments::new(&geometry.window_lengths, &device),
-            frames: Segments::new(&geometry.frame_lengths, &device),
+            windows: segments(&geometry.window_lengths),
+            frames: segments(&geometry.frame_lengths),
             full: self.config.fullatt_block_indexes.clone(),
         }
     }
@@ -196,8 +199,8 @@ impl VisionBlock {
     }
 
     pub(crate) fn forward(&self, x: Tensor<2>, frame: &VisionFrame, index: usize) -> Tensor<2> {
-        let segments = if frame.full.contains(&index) { &frame.frames } else { &frame.windows };
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x), &frame.cos, &frame.sin, segments);
+        let plan = if frame.full.contains(&index) { &frame.frames } else { &frame.windows };
+        let x = x.clone() + self.attn.forward(self.norm1.forward(x), &frame.cos, &frame.sin, plan);
         x.clone() + self.mlp.forward(self.norm2.forward(x))
     }
 }
