@@ -1,12 +1,16 @@
 //! What a pass of the update keeps for its backward pass, estimated from shapes.
 //!
 //! With `w` the width of the hidden states, `f` the inner width of a feed-forward layer, `k` the width of all key heads and
-//! `h` the number of heads, a language layer keeps `9 w + 2 k + 5 f` numbers of 4 bytes for each token, and `h` for each pair
-//! of tokens that attend: of each of two norms its input, normed and scaled output; queries, keys, values, and attention
-//! before and after it is normalized; of the feed-forward layer the gate before and after the sigmoid and after it all, the
-//! other branch, and their product. A block of the vision tower keeps the same for each patch with the tower's widths and
-//! `k = w`, and thrice the pairs. Where layers are computed again, all of them keep `w` for each token, and one of them at a
-//! time the rest.
+//! `h` the number of heads, a language layer keeps so many numbers of 4 bytes for each token:
+//!
+//! - On the CPU, where operations are fused, `6 w + 2 k + 3 f + h`: of each of two norms its input and its output; queries,
+//!   keys, values, what attention makes of them, and a sum for each head; of the feed-forward layer gate, other branch, and their
+//!   product.
+//! - Elsewhere `9 w + 2 k + 5 f`, and `h` for each pair of tokens that attend: the norms' normed values, attention before it is
+//!   normalized, and the gate after the sigmoid and after it all too.
+//!
+//! A block of the vision tower keeps the same for each patch with the tower's widths and `k = w`, and thrice the pairs. Where
+//! layers are computed again, all of them keep `w` for each token, and one of them at a time the rest.
 
 use vlm_model::ModelConfig;
 
@@ -68,6 +72,15 @@ impl PassSizes {
     }
 }
 
+/// How a pass is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Computed {
+    /// By fused operations, as on the CPU.
+    pub(crate) fused: bool,
+    /// With layers that are computed again.
+    pub(crate) recompute: bool,
+}
+
 /// Bytes that a pass keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Activations {
@@ -78,20 +91,23 @@ pub(crate) struct Activations {
 }
 
 impl Activations {
-    /// Of a pass of this size; `recompute` if layers are computed again.
-    pub(crate) fn of(model: &ModelConfig, sizes: &PassSizes, recompute: bool) -> Self {
+    /// Of a pass of this size.
+    pub(crate) fn of(model: &ModelConfig, sizes: &PassSizes, how: Computed) -> Self {
+        let Computed { fused, recompute } = how;
         let (text, tower) = (&model.text, &model.vision);
         let language = Stack {
             layers: text.num_hidden_layers as f64,
             width: text.hidden_size as f64,
             inner: text.intermediate_size as f64,
             keys: (text.num_key_value_heads * model.head_width()) as f64,
+            heads: text.num_attention_heads as f64,
         };
         let vision = Stack {
             layers: tower.depth as f64,
             width: tower.hidden_size as f64,
             inner: tower.intermediate_size as f64,
             keys: tower.hidden_size as f64,
+            heads: tower.num_heads as f64,
         };
         // A window's patches are a share of the image's; blocks that see a whole frame have all pairs.
         let side = tower.window_size / tower.patch_size;
@@ -99,12 +115,12 @@ impl Activations {
         let of_window = (sizes.patches * (side * side) as f64).min(sizes.patch_pairs);
         let of_frame = if recompute { sizes.patch_pairs } else { full * sizes.patch_pairs };
         let of_windows = if recompute { 0.0 } else { (vision.layers - full) * of_window };
-        let heads = text.num_attention_heads as f64;
-        let of_tokens = if recompute { heads } else { heads * language.layers } * sizes.pairs;
-        let of_patches = 3.0 * tower.num_heads as f64 * (of_frame + of_windows);
+        let of_tokens = if recompute { 1.0 } else { language.layers } * language.heads * sizes.pairs;
+        let of_patches = 3.0 * vision.heads * (of_frame + of_windows);
+        let of_pairs = if fused { 0.0 } else { NUMBER };
         Self {
-            language: NUMBER * (sizes.tokens * language.per_token(recompute) + of_tokens),
-            vision: NUMBER * (sizes.patches * vision.per_token(recompute) + of_patches),
+            language: NUMBER * sizes.tokens * language.per_token(how) + of_pairs * of_tokens,
+            vision: NUMBER * sizes.patches * vision.per_token(how) + of_pairs * of_patches,
         }
     }
 
@@ -120,12 +136,15 @@ struct Stack {
     width: f64,
     inner: f64,
     keys: f64,
+    heads: f64,
 }
 
 impl Stack {
     /// Numbers kept per token for the backward pass, attention's pairs apart.
-    fn per_token(&self, recompute: bool) -> f64 {
-        let of_layer = 9.0 * self.width + 2.0 * self.keys + 5.0 * self.inner;
-        if recompute { self.layers * self.width + of_layer } else { self.layers * of_layer }
+    fn per_token(&self, Computed { fused, recompute }: Computed) -> f64 {
+        let Self { layers, width, inner, keys, heads } = self;
+        let of_layer =
+            if fused { 6.0 * width + 2.0 * keys + 3.0 * inner + heads } else { 9.0 * width + 2.0 * keys + 5.0 * inner };
+        if recompute { layers * width + of_layer } else { layers * of_layer }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use vlm_model::{ModelConfig, QwenVl};
 
-use crate::activations::{Activations, PassSizes};
+use crate::activations::{Activations, Computed, PassSizes};
 use crate::collect::Group;
 use crate::config::UpdateConfig;
 use crate::device;
@@ -51,7 +51,7 @@ impl Recomputation {
     pub(crate) fn decide(&self, policy: &QwenVl, groups: &[Group], passes: &[Vec<Piece>], vision: bool) -> bool {
         let sizes: Vec<PassSizes> = passes.iter().map(|pieces| PassSizes::of(groups, pieces, vision)).collect();
         let on_host = device::cpu().is_some_and(|cpu| cpu == policy.device().inner());
-        let needed = largest(&policy.config, &sizes);
+        let needed = largest(&policy.config, &sizes, on_host);
         let budget = self.budget(on_host.then(free_memory));
         let recompute = self.mode.decide(needed, budget);
         if self.said.replace(Some(recompute)) != Some(recompute) {
@@ -74,9 +74,9 @@ impl Recomputation {
         }
     }
 
-    /// As [`Self::decide`] says it will, where so many bytes will be free.
+    /// What [`Self::decide`] will say where so many bytes are free, `None` of a GPU.
     pub(crate) fn foresee(&self, model: &ModelConfig, sizes: &[PassSizes], free: Option<u64>) -> bool {
-        self.mode.decide(largest(model, sizes), self.budget(free))
+        self.mode.decide(largest(model, sizes, free.is_some()), self.budget(free))
     }
 }
 
@@ -91,8 +91,9 @@ impl Recompute {
 }
 
 /// Bytes that the largest of some passes would keep.
-fn largest(model: &ModelConfig, sizes: &[PassSizes]) -> f64 {
-    sizes.iter().map(|sizes| Activations::of(model, sizes, false).total()).fold(0.0, f64::max)
+fn largest(model: &ModelConfig, sizes: &[PassSizes], fused: bool) -> f64 {
+    let how = Computed { fused, recompute: false };
+    sizes.iter().map(|sizes| Activations::of(model, sizes, how).total()).fold(0.0, f64::max)
 }
 
 /// Bytes of the host's memory that can be taken, within the limits of a container.

@@ -22,7 +22,7 @@ use std::fmt;
 use vlm_model::ModelConfig;
 
 use super::Sizes;
-use crate::activations::{Activations, PassSizes};
+use crate::activations::{Activations, Computed, PassSizes};
 use crate::config::TrainConfig;
 use crate::micro_batch::{GroupLengths, Piece, micro_batches};
 use crate::recipe::Algorithm;
@@ -88,7 +88,8 @@ impl Memory {
         let on_host = config.device == "cpu";
         let free = on_host.then(|| free_memory().saturating_sub(sum(held.iter())));
         let recompute = Recomputation::of(&config.update).foresee(model, &passes, free);
-        let kept: Vec<Activations> = passes.iter().map(|pass| Activations::of(model, pass, recompute)).collect();
+        let how = Computed { fused: on_host, recompute };
+        let kept: Vec<Activations> = passes.iter().map(|pass| Activations::of(model, pass, how)).collect();
         let largest = |of: fn(&Activations) -> f64| kept.iter().map(of).fold(0.0, f64::max) / NUMBER;
         let share = if recompute { vocabulary * width } else { trained };
         let needed = vec![
