@@ -18,6 +18,7 @@ use toml::Table;
 
 use self::draft::Draft;
 use crate::TrainError;
+use crate::recompute::Recompute;
 
 pub use data::DataConfig;
 pub use documentation::{documentation, explanation};
@@ -109,6 +110,11 @@ pub struct UpdateConfig {
     pub tokens_per_micro_batch: usize,
     /// Positions whose vocabulary logits exist at once. Changes speed and memory, and the result by rounding alone.
     pub vocabulary_chunk: usize,
+    /// Whether layers are computed again in the backward pass, so that less is kept for it. Changes speed and memory alone.
+    pub recompute: Recompute,
+    /// What a pass may keep for its backward pass, in GiB, before layers are computed again instead. 0 allows half of the
+    /// memory that is free on the CPU, and nothing on a GPU, whose free memory is not known.
+    pub activation_gib: f64,
     /// Keeps the vision tower as it is.
     pub freeze_vision: bool,
     /// Takes the old log-probabilities from sampling and saves the clean pass of scoring, where the recipe reads nothing else of
@@ -188,6 +194,8 @@ impl Default for UpdateConfig {
             updates_per_step: 1,
             tokens_per_micro_batch: 16_384,
             vocabulary_chunk: 1024,
+            recompute: Recompute::Auto,
+            activation_gib: 0.0,
             freeze_vision: false,
             reuse_sampling_log_probs: false,
             max_sampling_gap: 0.01,
