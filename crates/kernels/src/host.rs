@@ -3,7 +3,7 @@
 use burn::backend::DispatchDevice;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Shape, Tensor, TensorData};
 use pulp::Arch;
 
 /// A tensor of the CPU backend.
@@ -91,6 +91,39 @@ pub(crate) fn exp(x: f32) -> f32 {
     let power = |n: i32| f32::from_bits(((n + 127) as u32) << 23);
     let value = p * power(n >> 1) * power(n - (n >> 1));
     if x < LOWEST { 0.0 } else { value }
+}
+
+/// Replaces scores by their exponentials relative to the largest, and returns that and their sum.
+#[inline(always)]
+pub(crate) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
+    const LANES: usize = 16;
+    let mut tops = [f32::NEG_INFINITY; LANES];
+    let mut parts = scores.chunks_exact(LANES);
+    for part in &mut parts {
+        for lane in 0..LANES {
+            tops[lane] = if part[lane] > tops[lane] { part[lane] } else { tops[lane] };
+        }
+    }
+    let top = tops.iter().chain(parts.remainder()).copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sums = [0.0; LANES];
+    let mut parts = scores.chunks_exact_mut(LANES);
+    for part in &mut parts {
+        for lane in 0..LANES {
+            part[lane] = exp(part[lane] - top);
+            sums[lane] += part[lane];
+        }
+    }
+    let mut sum = sums.iter().sum();
+    for score in parts.into_remainder() {
+        *score = exp(*score - top);
+        sum += *score;
+    }
+    (top, sum)
+}
+
+/// The tensor in f32, untouched if it already is.
+pub(crate) fn in_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
 }
 
 #[cfg(test)]

@@ -23,12 +23,17 @@
 //! normed.assert_approx_eq::<f32>(&[[0.848_528], [2.262_742]].concat().as_slice().into(), Default::default());
 //! ```
 
+mod attention;
+mod cached_attention;
 mod host;
 mod linear;
+mod matrix;
 mod rms_norm;
 mod rotary;
 mod swiglu;
 
+pub use attention::{AttentionPlan, Run, attention};
+pub use cached_attention::{CachedKeys, cached_attention};
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;

@@ -4,6 +4,7 @@
 //! grows by blocks and is written in place.
 
 use burn::tensor::{Device, Tensor, s};
+use kernels::CachedKeys;
 
 use crate::indices::index_tensor;
 
@@ -89,19 +90,31 @@ impl LayerCache {
         Self { prompt, prompt_bias, own: None }
     }
 
-    /// Appends one token per response and returns all their own keys and values so far.
+    /// Appends one token per response.
     ///
     /// # Shapes
     /// - `keys`, `values`: `[key heads, rows, 1, head width]`
-    /// - returns two `[key heads, rows, own tokens, head width]`
-    pub(crate) fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    pub(crate) fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) {
         let own = self.own.take().map_or_else(|| OwnTokens::empty(&keys), OwnTokens::with_room);
         let own = self.own.insert(own);
         let place = own.length..own.length + 1;
         own.keys.inplace(|all| all.slice_assign(s![.., .., place.clone(), ..], keys));
         own.values.inplace(|all| all.slice_assign(s![.., .., place, ..], values));
         own.length += 1;
-        (own.keys.clone().narrow(2, 0, own.length), own.values.clone().narrow(2, 0, own.length))
+    }
+
+    /// All that is cached, for the next query of each response.
+    ///
+    /// # Panics
+    /// If no token has been appended.
+    pub(crate) fn keys(&self) -> CachedKeys<'_> {
+        let own = self.own.as_ref().expect("a token of each response");
+        CachedKeys {
+            context: (&self.prompt.0, &self.prompt.1),
+            context_bias: self.prompt_bias.as_ref(),
+            own: (&own.keys, &own.values),
+            filled: own.length,
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The building blocks both halves of the model share, with weights laid out as on disk.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::silu;
 use burn::tensor::{DType, FloatDType, Tensor};
 
 use crate::ModelError;
@@ -35,7 +34,7 @@ impl Linear {
     /// - returns `[tokens, out]`
     #[must_use]
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = x.matmul(self.weight.val().transpose());
+        let y = kernels::linear(x, self.weight.val());
         match &self.bias {
             Some(bias) => y + bias.val().unsqueeze(),
             None => y,
@@ -66,12 +65,7 @@ impl RmsNorm {
     /// - returns `[tokens, width]`, in the dtype of `x`
     #[must_use]
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let dtype = x.dtype();
-        let x = in_f32(x);
-        let scale = (x.clone().square().mean_dim(1) + self.epsilon).sqrt().recip();
-        let normal = x * scale;
-        let normal = if dtype == DType::F32 { normal } else { normal.cast(dtype) };
-        normal * self.weight.val().unsqueeze()
+        kernels::rms_norm(x, self.weight.val(), self.epsilon)
     }
 }
 
@@ -103,24 +97,11 @@ impl GatedMlp {
     /// - returns `[tokens, width]`
     #[must_use]
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.down_proj.forward(silu(self.gate_proj.forward(x.clone())) * self.up_proj.forward(x))
+        self.down_proj.forward(kernels::swiglu(self.gate_proj.forward(x.clone()), self.up_proj.forward(x)))
     }
 }
 
 /// The tensor in f32, untouched if it already is.
 pub(crate) fn in_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
-}
-
-/// Rotates the two halves of each head by the given angles (the "rotate half" convention).
-///
-/// # Shapes
-/// - `x`: `[tokens, heads, width]`
-/// - `cos`, `sin`: `[tokens, 1, width / 2]`
-pub(crate) fn rotate(x: Tensor<3>, cos: &Tensor<3>, sin: &Tensor<3>) -> Tensor<3> {
-    let half = x.dims()[2] / 2;
-    let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
-    let rotated_first = first.clone() * cos.clone() - second.clone() * sin.clone();
-    let rotated_second = second * cos.clone() + first * sin.clone();
-    Tensor::cat(vec![rotated_first, rotated_second], 2)
 }

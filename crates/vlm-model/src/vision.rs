@@ -3,9 +3,12 @@
 mod attention;
 pub mod geometry;
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::nn::Gelu;
 use burn::tensor::{Device, Tensor, TensorData};
+use kernels::AttentionPlan;
 
 use crate::ModelError;
 use crate::config::VisionConfig;
@@ -13,8 +16,8 @@ use crate::image_input::ImagePatches;
 use crate::indices::index_tensor;
 use crate::layers::{GatedMlp, INITIALIZER_RANGE, Linear, RmsNorm};
 use crate::weights::{Builder, Init};
-use attention::Segments;
 pub use attention::VisionAttention;
+use attention::segments;
 use geometry::Geometry;
 
 /// Every norm of the tower uses this, whatever the language model's configuration says.
@@ -110,15 +113,15 @@ impl VisionTower {
         let order = index_tensor(&geometry.patch_order(self.config.spatial_merge_size), &device);
         let (cos, sin) = self.rotary(&geometry, &device);
         let (cos, sin) = (cos.select(0, order.clone()), sin.select(0, order.clone()));
-        let windows = Segments::new(&geometry.window_lengths, &device);
-        let frames = Segments::new(&geometry.frame_lengths, &device);
+        let windows = segments(&geometry.window_lengths);
+        let frames = segments(&geometry.frame_lengths);
 
         let x = self.patch_embed.forward(images, &device);
         observe(&x);
         let mut x = x.select(0, order);
         for (index, block) in self.blocks.iter().enumerate() {
-            let segments = if self.config.fullatt_block_indexes.contains(&index) { &frames } else { &windows };
-            x = block.forward(x, &cos, &sin, segments);
+            let plan = if self.config.fullatt_block_indexes.contains(&index) { &frames } else { &windows };
+            x = block.forward(x, &cos, &sin, plan);
             observe(&x);
         }
         self.merger.forward(x).select(0, index_tensor(&geometry.cell_places(), &device))
@@ -172,8 +175,8 @@ impl VisionBlock {
         })
     }
 
-    fn forward(&self, x: Tensor<2>, cos: &Tensor<3>, sin: &Tensor<3>, segments: &Segments) -> Tensor<2> {
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x), cos, sin, segments);
+    fn forward(&self, x: Tensor<2>, cos: &Tensor<3>, sin: &Tensor<3>, plan: &Arc<AttentionPlan>) -> Tensor<2> {
+        let x = x.clone() + self.attn.forward(self.norm1.forward(x), cos, sin, plan);
         x.clone() + self.mlp.forward(self.norm2.forward(x))
     }
 }

@@ -14,12 +14,12 @@ pub(crate) fn normal<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> 
     Tensor::from_data(TensorData::new(values, shape), &Device::default())
 }
 
-/// Asserts that the largest difference is at most `tolerance` times the largest value.
+/// Asserts that the largest difference is at most `tolerance` times the largest value, or times a tenth of the inputs' size.
 #[track_caller]
 pub(crate) fn assert_equal<const D: usize>(found: Tensor<D>, expected: Tensor<D>, tolerance: f64) {
     assert_eq!(found.dims(), expected.dims());
     let (found, expected) = (found.into_data(), expected.into_data());
-    let size = expected.iter::<f64>().map(f64::abs).fold(1e-3, f64::max);
+    let size = expected.iter::<f64>().map(f64::abs).fold(0.1, f64::max);
     let difference = found.iter::<f64>().zip(expected.iter::<f64>()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(difference <= tolerance * size, "{difference:e} beside values of {size:e}");
 }
