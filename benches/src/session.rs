@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::process;
 
+/// What the system's clocks of processor time can be off by, in seconds: they tick a hundred times a second.
+const GRAIN: f64 = 0.04;
+
 /// One repetition of a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Repetition {
@@ -41,7 +44,7 @@ pub(crate) fn watched(
     let wall = clock.elapsed().as_secs_f64();
     let own = used()?.saturating_sub(own).as_secs_f64();
     let busy = process::busy_time()?.saturating_sub(busy).as_secs_f64();
-    let (processors, elsewhere) = (own / wall, (busy - own).max(0.0) / wall);
+    let (processors, elsewhere) = (own / wall, (busy - own - GRAIN).max(0.0) / wall);
     Ok(Repetition { seconds: seconds.unwrap_or(wall), processors, elsewhere })
 }
 

@@ -4,9 +4,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use burn::module::Module as _;
+use burn::tensor::Tensor;
 use clap::ValueEnum;
 use rollout::{NativeEngine, RolloutPrompt, Sampling};
-use trainer::{Group, Lesson, Recipe, Scored, Scorer};
+use trainer::{Group, Lesson, Scored, Scorer};
 use vlm_model::QwenVl;
 
 use crate::failure::Failure;
@@ -149,7 +150,7 @@ fn generate(scene: &Scene, group: &Group, new_tokens: usize) -> Result<(), Failu
     }
 }
 
-fn features(policy: &QwenVl, group: &Group) -> Option<burn::tensor::Tensor<2>> {
+fn features(policy: &QwenVl, group: &Group) -> Option<Tensor<2>> {
     policy.image_features(&group.task.patches.iter().collect::<Vec<_>>())
 }
 
@@ -197,14 +198,13 @@ fn update(scene: &mut Scene, scored: Option<&Scored>) -> Result<(), Failure> {
 
 fn step(scene: &mut Scene) -> Result<(), Failure> {
     let report = scene.trainer.step()?;
-    match report.updates {
-        1 => Ok(()),
-        updates => {
-            Err(format!("a step of recipe {} made {updates} updates", name(&scene.trainer.algorithm.recipe)).into())
+    let (updates, shortest) = (report.updates, report.response_length_min);
+    match updates == 1 && shortest == scene.new_tokens as f64 {
+        true => Ok(()),
+        false => {
+            let wanted = scene.new_tokens;
+            Err(format!("a step of one update made {updates}, on responses of {shortest} instead of {wanted} tokens")
+                .into())
         }
     }
-}
-
-fn name(recipe: &Recipe) -> &str {
-    &recipe.name
 }
