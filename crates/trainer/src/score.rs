@@ -1,6 +1,6 @@
 //! Every log-probability a step needs, taken before the policy changes: clean, contrast and reference.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use dependency::{Contrast, DependencyMetric, Divergence};
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
@@ -155,7 +155,7 @@ fn reference_features(
     (!features.is_empty()).then(|| Tensor::cat(features, 0))
 }
 
-fn token_groups(groups: &[Group], pieces: &[Piece]) -> Vec<TokenGroup> {
+pub(crate) fn token_groups(groups: &[Group], pieces: &[Piece]) -> Vec<TokenGroup> {
     let group = |piece: &Piece| {
         let group = &groups[piece.group];
         let responses = group.completions[piece.responses.clone()].iter().map(|c| c.tokens.clone()).collect();
@@ -182,14 +182,19 @@ pub(crate) fn pass(groups: &[Group], pieces: &[Piece], vision: Option<&QwenVl>) 
 
 /// Hidden states the batch's response tokens are predicted from, `[tokens, width]`.
 pub(crate) fn predicting_states(model: &QwenVl, batch: &TokenBatch) -> Tensor<2> {
+    let places = predicting_places(batch, &model.device());
+    if places.dims()[0] == 0 {
+        return Tensor::zeros([0, model.config.text.hidden_size], &model.device());
+    }
+    model.hidden(batch, None).select(0, places)
+}
+
+/// Their places in the packed batch, `[tokens]`.
+pub(crate) fn predicting_places(batch: &TokenBatch, device: &Device) -> Tensor<1, Int> {
     let places: Vec<i64> =
         batch.predicting_places().into_iter().flatten().flatten().map(|place| place as i64).collect();
     let count = places.len();
-    if count == 0 {
-        return Tensor::zeros([0, model.config.text.hidden_size], &model.device());
-    }
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &model.device());
-    model.hidden(batch, None).select(0, places)
+    Tensor::from_data(TensorData::new(places, [count]), device)
 }
 
 /// The batch's response tokens, packed.

@@ -47,6 +47,11 @@ impl TrainConfig {
                 update.max_sampling_gap.to_string(),
                 update.max_sampling_gap >= 0.0 && update.max_sampling_gap.is_finite(),
             ),
+            (
+                "update.activation_gib",
+                update.activation_gib.to_string(),
+                update.activation_gib >= 0.0 && update.activation_gib.is_finite(),
+            ),
             ("update.max_gradient_norm", update.max_gradient_norm.to_string(), update.max_gradient_norm > 0.0),
         ];
         if let Some((key, value, _)) = ranges.iter().find(|(_, _, holds)| !holds) {

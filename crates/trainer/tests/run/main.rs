@@ -2,6 +2,7 @@
 
 mod bad_rows;
 mod evaluation;
+mod features;
 mod inspection;
 mod metrics;
 mod recipes;
