@@ -3,16 +3,17 @@
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::host::{Host, in_order, is_host, tensor, values, vectorized};
+use crate::host::{Host, TASK, in_order, is_host, tensor, values};
+use crate::matrix::{Matrix, multiply_on_all_cores};
 
 /// Up to so many rows, reading the weight once for all of them beats a blocked product, which would copy it first.
-const FEW: usize = 24;
+const FEW: usize = 16;
 /// Rows of the weight that one task multiplies.
 const OUTPUTS: usize = 32;
 
@@ -44,86 +45,135 @@ impl Linear for Flex {
         if rows <= FEW && weight.as_slice::<f32>().is_some() {
             return few_rows(x, &weight);
         }
-        Self::float_matmul(x, weight.transpose(0, 1))
+        let (x, weight) = (in_order(x), in_order(weight));
+        product(matrix(&x), matrix(&weight).transposed())
     }
 }
+
+fn matrix(x: &Host) -> Matrix<'_> {
+    let shape = x.layout().shape();
+    Matrix::new(values(x), shape[0], shape[1], shape[1])
+}
+
+fn product(a: Matrix<'_>, b: Matrix<'_>) -> Host {
+    let shape = [a.rows(), b.columns()];
+    let mut output = vec![0.0; shape[0] * shape[1]];
+    multiply_on_all_cores(&mut output, false, a, b);
+    tensor(output, shape)
+}
+
+/// Values that are multiplied in one go: a multiple of every machine's vector width.
+const PART: usize = 16;
 
 /// The product of a few rows, each row of the weight read once.
 fn few_rows(x: Host, weight: &Host) -> Host {
     let x = in_order(x);
     let (rows, input) = (x.layout().shape()[0], x.layout().shape()[1]);
     let outputs = weight.layout().shape()[0];
-    let (x, weight) = (values(&x), values(weight));
+    let tiles = Tile::cut(values(&x), rows, input);
     // Transposed, so that a task writes one run of memory.
     let mut by_output = vec![0.0; rows * outputs];
-    by_output.par_chunks_mut(OUTPUTS * rows).zip(weight.par_chunks(OUTPUTS * input)).for_each(|(output, weight)| {
-        vectorized(
-            #[inline(always)]
-            || {
-                for (output, weight) in output.chunks_exact_mut(rows).zip(weight.chunks_exact(input)) {
-                    let mut row = 0;
-                    while row + 4 <= rows {
-                        let x = &x[row * input..(row + 4) * input];
-                        output[row..row + 4].copy_from_slice(&dot_4(weight, x));
-                        row += 4;
-                    }
-                    while row < rows {
-                        output[row] = dot(weight, &x[row * input..(row + 1) * input]);
-                        row += 1;
-                    }
-                }
-            },
-        );
-    });
+    let tasks = by_output.par_chunks_mut(OUTPUTS * rows).zip(values(weight).par_chunks(OUTPUTS * input));
+    tasks.for_each(|(output, weight)| Arch::new().dispatch(Products { tiles: &tiles, weight, rows, input, output }));
     let mut values = vec![0.0; rows * outputs];
-    for (row, values) in values.chunks_exact_mut(outputs).enumerate() {
+    values.par_chunks_mut(outputs).with_min_len(TASK.div_ceil(outputs)).enumerate().for_each(|(row, values)| {
         for (value, output) in values.iter_mut().zip(by_output.chunks_exact(rows)) {
             *value = output[row];
         }
-    }
+    });
     tensor(values, [rows, outputs])
 }
 
-const LANES: usize = 16;
+/// Some rows of `x` side by side: `[parts, rows, PART]`, zero past the end. Rows that lie a power of two apart would push each
+/// other out of the cache.
+struct Tile {
+    first: usize,
+    rows: usize,
+    values: Vec<f32>,
+}
 
-/// Products of one row of the weight with four rows that lie one after another.
+impl Tile {
+    /// Tiles of eight rows, and the rest in tiles of four, two and one.
+    fn cut(x: &[f32], rows: usize, input: usize) -> Vec<Self> {
+        let mut first = 0;
+        let mut tiles = Vec::new();
+        while first < rows {
+            let size = [8, 4, 2, 1].into_iter().find(|size| first + size <= rows).unwrap_or(1);
+            tiles.push(Self::new(&x[first * input..(first + size) * input], first, size, input));
+            first += size;
+        }
+        tiles
+    }
+
+    fn new(x: &[f32], first: usize, rows: usize, input: usize) -> Self {
+        let mut values = vec![0.0; input.div_ceil(PART) * rows * PART];
+        for (row, x) in x.chunks_exact(input).enumerate() {
+            for (part, x) in values.chunks_exact_mut(rows * PART).zip(x.chunks(PART)) {
+                part[row * PART..][..x.len()].copy_from_slice(x);
+            }
+        }
+        Self { first, rows, values }
+    }
+}
+
+/// Products of some rows of the weight with all rows of `x`, `[weight rows, rows]`.
+struct Products<'a> {
+    tiles: &'a [Tile],
+    weight: &'a [f32],
+    rows: usize,
+    input: usize,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (output, weight) in self.output.chunks_exact_mut(self.rows).zip(self.weight.chunks_exact(self.input)) {
+            for tile in self.tiles {
+                let output = &mut output[tile.first..tile.first + tile.rows];
+                match tile.rows {
+                    8 => output.copy_from_slice(&products::<S, 8>(simd, weight, &tile.values)),
+                    4 => output.copy_from_slice(&products::<S, 4>(simd, weight, &tile.values)),
+                    2 => output.copy_from_slice(&products::<S, 2>(simd, weight, &tile.values)),
+                    _ => output.copy_from_slice(&products::<S, 1>(simd, weight, &tile.values)),
+                }
+            }
+        }
+    }
+}
+
+/// Products of one row of the weight with the rows of a tile. Each is summed in the same order, whatever the tile.
 #[inline(always)]
-fn dot_4(weight: &[f32], x: &[f32]) -> [f32; 4] {
-    let input = weight.len();
-    let (a, rest) = x.split_at(input);
-    let (b, rest) = rest.split_at(input);
-    let (c, d) = rest.split_at(input);
-    let mut lanes = [[0.0_f32; LANES]; 4];
-    let whole = input - input % LANES;
-    let parts = a[..whole].chunks_exact(LANES).zip(b[..whole].chunks_exact(LANES));
-    let parts = parts.zip(c[..whole].chunks_exact(LANES).zip(d[..whole].chunks_exact(LANES)));
-    for (w, ((a, b), (c, d))) in weight[..whole].chunks_exact(LANES).zip(parts) {
-        for i in 0..LANES {
-            lanes[0][i] = w[i].mul_add(a[i], lanes[0][i]);
-            lanes[1][i] = w[i].mul_add(b[i], lanes[1][i]);
-            lanes[2][i] = w[i].mul_add(c[i], lanes[2][i]);
-            lanes[3][i] = w[i].mul_add(d[i], lanes[3][i]);
-        }
+fn products<S: Simd, const R: usize>(simd: S, weight: &[f32], tile: &[f32]) -> [f32; R] {
+    let mut sums = [simd.splat_f32s(0.0); R];
+    let whole = weight.len() / PART;
+    for part in 0..whole {
+        add_part(simd, &mut sums, &weight[part * PART..][..PART], &tile[part * R * PART..][..R * PART]);
     }
-    let mut sums = lanes.map(|lanes| lanes.iter().sum::<f32>());
-    for i in whole..input {
-        for (sum, x) in sums.iter_mut().zip([a, b, c, d]) {
-            *sum += weight[i] * x[i];
-        }
+    if whole * PART < weight.len() {
+        let mut last = [0.0; PART];
+        last[..weight.len() - whole * PART].copy_from_slice(&weight[whole * PART..]);
+        add_part(simd, &mut sums, &last, &tile[whole * R * PART..][..R * PART]);
     }
-    sums
+    let mut products = [0.0; R];
+    for (product, sum) in products.iter_mut().zip(sums) {
+        *product = simd.reduce_sum_f32s(sum);
+    }
+    products
 }
 
 #[inline(always)]
-fn dot(weight: &[f32], x: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let whole = weight.len() - weight.len() % LANES;
-    for (w, x) in weight[..whole].chunks_exact(LANES).zip(x[..whole].chunks_exact(LANES)) {
-        for i in 0..LANES {
-            lanes[i] = w[i].mul_add(x[i], lanes[i]);
+fn add_part<S: Simd, const R: usize>(simd: S, sums: &mut [S::f32s; R], weight: &[f32], tile: &[f32]) {
+    let (weight, tile) = (S::as_simd_f32s(weight).0, S::as_simd_f32s(tile).0);
+    let steps = PART / S::F32_LANES;
+    // No closures in here: what is not inlined works without vector instructions.
+    for step in 0..steps {
+        for row in 0..R {
+            sums[row] = simd.mul_add_f32s(weight[step], tile[row * steps + step], sums[row]);
         }
     }
-    lanes.iter().sum::<f32>() + weight[whole..].iter().zip(&x[whole..]).map(|(w, x)| w * x).sum::<f32>()
 }
 
 impl<C: CheckpointStrategy> Linear for Autodiff<Flex, C> {
@@ -136,11 +186,14 @@ impl<C: CheckpointStrategy> Linear for Autodiff<Flex, C> {
                 let [of_x, of_weight] = ops.parents;
                 let upstream = gradients.consume::<Flex>(&ops.node);
                 let (x, weight) = ops.state;
+                let upstream = in_order(upstream);
                 if let (Some(node), Some(weight)) = (of_x, weight) {
-                    gradients.register::<Flex>(node.id, Flex::float_matmul(upstream.clone(), weight));
+                    let weight = in_order(weight);
+                    gradients.register::<Flex>(node.id, product(matrix(&upstream), matrix(&weight)));
                 }
                 if let (Some(node), Some(x)) = (of_weight, x) {
-                    gradients.register::<Flex>(node.id, Flex::float_matmul(upstream.transpose(0, 1), x));
+                    let x = in_order(x);
+                    gradients.register::<Flex>(node.id, product(matrix(&upstream).transposed(), matrix(&x)));
                 }
             }
         }

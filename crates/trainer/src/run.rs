@@ -46,6 +46,8 @@ pub(crate) struct Standing {
     pub(crate) validation: Option<Validation>,
     /// Steps up to this one that were left out because something in them was not finite.
     pub(crate) skipped_in_a_row: usize,
+    /// Largest mean gap of a step that took log-probabilities from sampling, nats.
+    pub(crate) sampling_gap: f64,
     /// Whether all log-probabilities of the last step were finite; if not, nobody knows what the policy is worth.
     pub(crate) finite: bool,
     /// Whether all of this is in a checkpoint, or nothing has happened yet.
@@ -129,6 +131,7 @@ impl Trainer {
             files: ProcessorFiles::read(source)?,
             validation: None,
             skipped_in_a_row: 0,
+            sampling_gap: 0.0,
             finite: true,
             saved: true,
             folder: None,

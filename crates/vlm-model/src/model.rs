@@ -94,7 +94,7 @@ impl QwenVl {
     /// - returns `[n, vocab]`
     #[must_use]
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        in_f32(hidden.matmul(self.output_weight().transpose()))
+        in_f32(kernels::linear(hidden, self.output_weight()))
     }
 
     /// The output projection, `[vocab, width]`: the token embedding where the two are tied.

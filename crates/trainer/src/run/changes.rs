@@ -9,7 +9,7 @@ use crate::recipe::{Difference, Recipe, differences};
 
 /// Settings that extend a run, move it or only change its speed, up to rounding. Their changes are shown, and need no
 /// consent; `schedule.steps` does where the recipe reads how far the run has come.
-const FREE: [&str; 15] = [
+const FREE: [&str; 17] = [
     "device",
     "output",
     "record.every",
@@ -21,7 +21,9 @@ const FREE: [&str; 15] = [
     "schedule.save_every",
     "schedule.steps",
     "schedule.validate_every",
+    "update.activation_gib",
     "update.max_skipped_in_a_row",
+    "update.recompute",
     "update.tokens_per_micro_batch",
     "update.vocabulary_chunk",
     // The name alone; what it stands for is compared by itself.

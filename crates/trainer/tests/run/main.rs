@@ -7,6 +7,7 @@ mod inspection;
 mod metrics;
 mod recipes;
 mod resume;
+mod reuse;
 mod rollouts;
 mod steps;
 mod tensorboard;
