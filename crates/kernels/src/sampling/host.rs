@@ -98,9 +98,15 @@ fn invert_heaviest(scratch: &mut Scratch, filter: &Filter, uniform: f64) -> Draw
         0 => 0.5 * (1.0 - filter.top_p) * total / scratch.weights.len() as f64,
         _ => 0.0,
     };
-    let heavy = scratch.weights.iter().enumerate().filter(|&(_, &weight)| weight > 0.0 && f64::from(weight) >= least);
     scratch.candidates.clear();
-    scratch.candidates.extend(heavy.map(|(column, &weight)| key(weight, column)));
+    for (index, (block, &sum)) in scratch.weights.chunks(BLOCK).zip(&scratch.sums).enumerate() {
+        // No weight of a block is larger than all of them together.
+        if sum < least {
+            continue;
+        }
+        let heavy = block.iter().enumerate().filter(|&(_, &weight)| weight > 0.0 && weight >= least as f32);
+        scratch.candidates.extend(heavy.map(|(place, &weight)| key(weight, index * BLOCK + place)));
+    }
     let mut kept = &mut scratch.candidates[..];
     let mut mass = total;
     if filter.top_k > 0 {
