@@ -1,1 +1,1 @@
-//! Benchmarks, side by side with the peers.
+//! Benchmarks, side by side with the peers: the program `side-by-side` and the criterion benchmarks in `benches/`.

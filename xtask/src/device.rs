@@ -21,6 +21,13 @@ impl Device {
         Self::from_str(kind, false).ok()
     }
 
+    /// The device after `--device` or `--device=`. A wrong name is left to the program to refuse.
+    pub(crate) fn requested(arguments: &[String]) -> Option<Self> {
+        let mut words = arguments.iter().flat_map(|argument| argument.split('='));
+        words.find(|word| *word == "--device")?;
+        Self::named(words.next()?)
+    }
+
     /// What burn calls it in the environment variable `BURN_DEVICE`. Burn's own `cpu` is a backend we do not build.
     pub(crate) fn burn_name(self) -> &'static str {
         match self {
@@ -49,5 +56,24 @@ mod tests {
         assert_eq!(Device::named("cuda:1"), Some(Device::Cuda));
         assert_eq!(Device::named("wgpu"), Some(Device::Wgpu));
         assert_eq!(Device::named("tpu"), None);
+    }
+    #[test]
+    fn finds_the_device_in_either_spelling() {
+        let device = |line: &str| {
+            let arguments: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            Device::requested(&arguments)
+        };
+        assert_eq!(device("run.toml --device cuda:0"), Some(Device::Cuda));
+        assert_eq!(device("--device=wgpu run.toml"), Some(Device::Wgpu));
+        assert_eq!(device("--devices cuda run.toml"), None);
+        assert_eq!(device("run.toml --device"), None);
+    }
+
+    /// Each is passed to cargo as it is.
+    #[test]
+    fn features_name_their_package() {
+        let features: Vec<_> =
+            [Device::Cpu, Device::Wgpu, Device::Cuda].into_iter().filter_map(Device::feature).collect();
+        assert_eq!(features, ["trainer/wgpu", "trainer/cuda"]);
     }
 }

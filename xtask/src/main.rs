@@ -59,8 +59,12 @@ enum Chore {
     Laws,
     /// Run the comparisons with recorded outputs of the reference implementations
     Golden,
-    /// Run the benchmarks
-    Bench,
+    /// Measure Sightline, with `--peer PYTHON` side by side with transformers and TRL; `--criterion` runs the small benchmarks
+    Bench {
+        /// Passed on as they are (`cargo xtask bench -- --help` lists them); `--device cuda:0` also turns on the feature it needs
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Test the inspector's page in headless Chromium, or take a picture of a page
     Browser(browser::Arguments),
     /// Run what continuous integration runs, cheapest first, and say how long each step took
@@ -74,7 +78,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Laws => laws::run(),
         Chore::Golden => golden::run(),
-        Chore::Bench => bench::run(),
+        Chore::Bench { arguments } => bench::run(&arguments),
         Chore::Browser(arguments) => browser::run(&arguments),
         Chore::Ci => ci::run(),
     };

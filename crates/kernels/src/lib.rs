@@ -32,7 +32,9 @@ mod linear;
 mod matrix;
 mod rms_norm;
 mod rotary;
+mod sampling;
 mod swiglu;
+mod vocabulary;
 
 pub use adamw::{AdamWFactors, AdamWValues, adamw};
 pub use attention::{AttentionPlan, Run, attention};
@@ -41,4 +43,6 @@ pub use gradient::{accumulate, scale, square_sums};
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;
+pub use sampling::{Categorical, Draw, Filter};
 pub use swiglu::swiglu;
+pub use vocabulary::{Prediction, Softmax, Upstream, entropy, forward_kl, jensen_shannon};

@@ -19,12 +19,14 @@ mod step_values;
 mod activations;
 mod collect;
 mod evaluate;
+mod features;
 mod micro_batch;
 mod optimizer;
 mod prepare;
 mod problems;
 mod recompute;
 mod requirements;
+mod reuse;
 mod score;
 mod scored;
 mod update;
@@ -69,6 +71,7 @@ pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
+pub use features::FeatureCache;
 pub use gradients::{ClippedGradient, Gradients};
 pub use inspect::{Inspection, Other, Steps};
 pub use limits::{MAX_TEXT_BYTES, read_text};
@@ -95,7 +98,7 @@ pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
 pub use stop::{Stop, hear_of_file_limits};
-pub use update::{Lesson, UpdateReport, Updater};
+pub use update::{Lesson, Recomputed, UpdateReport, Updater};
 pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
-pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
+pub use vocabulary::{Clean, ContrastScores, Positions, Predictions, TokenScores, ViewPair, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

@@ -14,6 +14,7 @@ use vlm_model::processor::Processor;
 use crate::TrainError;
 use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
+use crate::features::FeatureCache;
 use crate::optimizer::optimizer;
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
@@ -55,6 +56,8 @@ pub struct Trainer {
     pub step: usize,
     /// Asks the run to stop.
     pub stop: Stop,
+    /// Image features, while the vision tower stays as it is.
+    pub features: Option<FeatureCache>,
     /// What else a checkpoint holds.
     pub(crate) standing: Standing,
 }
@@ -76,8 +79,13 @@ impl Trainer {
         let device = policy.device();
         let before = self.sampler.clone();
 
-        let source =
-            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
+        let source = Source {
+            policy: &policy,
+            processor: &self.processor,
+            reward: &*self.reward,
+            config: &self.config,
+            features: self.features.as_ref(),
+        };
         let sampled = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step);
         let (mut collected, unsampled) = unless_not_finite(sampled)?;
         timings.reward = collected.judging;
@@ -96,7 +104,9 @@ impl Trainer {
             tokens_per_micro_batch: self.updater.tokens_per_micro_batch,
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
-        let scored = scorer.score(std::mem::take(&mut collected.groups))?;
+        let as_sampled = self.reuses_sampling();
+        let groups = std::mem::take(&mut collected.groups);
+        let scored = if as_sampled { scorer.score_as_sampled(groups)? } else { scorer.score(groups)? };
         let not_finite = unsampled + scored.not_finite();
         let recorded = self.config.record.is_due(self.step + 1);
         let mut values = StepValues::of(&scored, recorded);
@@ -128,7 +138,10 @@ impl Trainer {
                 reference: self.reference.as_ref(),
                 max_new_tokens: self.config.rollout.sampling.max_new_tokens,
             };
-            let (gradients, update) = self.updater.gradients(&self.policy, &lesson)?;
+            let (gradients, mut update) = self.updater.gradients(&self.policy, &lesson)?;
+            if let Some(recomputed) = update.recomputed.take() {
+                values.complete(recomputed);
+            }
             let policy = taken(&mut self.policy);
             let (policy, update) = self.updater.apply(policy, gradients, update, learning_rate);
             self.policy = policy;
@@ -163,6 +176,9 @@ impl Trainer {
             report.skipped_updates = self.config.update.updates_per_step;
         }
         self.standing.count(&report);
+        if as_sampled {
+            self.watch_gap(&report);
+        }
         Ok(report)
     }
 

@@ -38,7 +38,7 @@ pub struct Lesson<'a> {
 
 /// What an optimizer step did. Values are averages under the objective's reduction, or 0 if it has no such term; shares are
 /// of tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateReport {
     /// The surrogate's value.
     pub policy_loss: f64,
@@ -75,6 +75,25 @@ pub struct UpdateReport {
     pub counts: Counts,
     /// How many tokens were computed.
     pub tokens: TokenCounts,
+    /// What the forward pass said of the batch's tokens, if scoring took log-probabilities from sampling.
+    pub recomputed: Option<Recomputed>,
+}
+
+/// What a forward pass says of the batch's tokens, before the policy moves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recomputed {
+    /// Log-probability of each token, nats.
+    pub log_probs: Vec<f32>,
+    /// Entropy of the distribution it was drawn from, nats.
+    pub entropy: Vec<f32>,
+}
+
+impl Recomputed {
+    fn add(&mut self, current: &Predictions) {
+        let host = |values: &Tensor<1>| values.to_data().iter::<f32>().collect::<Vec<f32>>();
+        self.log_probs.extend(host(&current.log_probs));
+        self.entropy.extend(current.entropy.as_ref().map(host).unwrap_or_default());
+    }
 }
 
 /// How the policy is changed.
@@ -136,16 +155,20 @@ impl Updater {
         let whole = batch.loss_input(lesson.credit, algorithm, lesson.max_new_tokens)?;
         let mut gradients = Gradients::default();
         let mut parts = [0.0; 12];
+        let mut recomputed = batch.as_sampled.then(Recomputed::default);
         let mut row = 0;
         let (groups, trains_vision) = (&batch.groups, !self.freeze_vision);
         let passes = micro_batches(&batch.lengths(), self.tokens_per_micro_batch);
         let recompute = self.recompute.decide(policy, groups, &passes, trains_vision);
         for pieces in passes {
             let rows = pieces.iter().map(|piece| piece.responses.len()).sum();
-            let entropy = objective.wants_entropy();
+            let entropy = objective.wants_entropy() || recomputed.is_some();
             let pieces = &pieces;
             let pass = Pass { policy, vocabulary, groups, pieces, trains_vision, entropy, reference, recompute };
             let share = pass.backward(&mut gradients, |current, ragged| {
+                if let Some(recomputed) = &mut recomputed {
+                    recomputed.add(&current);
+                }
                 let input = LossInput {
                     log_probs: ragged.pad(current.log_probs),
                     entropy: current.entropy.map(|entropy| ragged.pad(entropy)),
@@ -159,7 +182,7 @@ impl Updater {
         }
         let counts = objective.reduction.counts(&batch.counted(algorithm, lesson.max_new_tokens), &whole.weights);
         let tokens = TokenCounts::of(&batch.lengths(), self.tokens_per_micro_batch);
-        Ok((gradients, UpdateReport { counts, tokens, ..UpdateReport::from(parts) }))
+        Ok((gradients, UpdateReport { counts, recomputed, tokens, ..UpdateReport::from(parts) }))
     }
 }
 
@@ -186,6 +209,7 @@ impl From<[f64; 12]> for UpdateReport {
             gradient_norm: 0.0,
             skipped: false,
             counts: Counts::default(),
+            recomputed: None,
             tokens: TokenCounts::default(),
         }
     }

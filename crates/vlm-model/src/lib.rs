@@ -5,7 +5,8 @@
 //!
 //! The crate's central decision is [`TokenBatch`]: tokens are packed without padding, and the responses of a group share one
 //! prompt. Prefill, decoding, scoring and the training pass are the same code, each prompt is computed once, and there is no
-//! padding side to get wrong. Its price is attention group by group, which small groups on large GPUs will feel.
+//! padding side to get wrong. Its price is attention run by run on devices without a kernel for it, which small groups on
+//! large GPUs will feel.
 //!
 //! `unsafe` is used in one place: weight files are memory-mapped ([`Checkpoint`]).
 //!
@@ -65,7 +66,7 @@ mod limits;
 mod weights;
 
 pub use batch::{PromptTokens, TokenBatch, TokenGroup};
-pub use cache::KeyValueCache;
+pub use cache::{CachedPrompt, KeyValueCache};
 pub use checkpoint::{Checkpoint, load};
 pub use config::{ModelConfig, SpecialTokens, TextConfig, VisionConfig};
 pub use error::ModelError;

@@ -43,6 +43,11 @@ impl TrainConfig {
             ("update.beta_2", update.beta_2.to_string(), is_share(update.beta_2)),
             ("update.epsilon", update.epsilon.to_string(), update.epsilon > 0.0 && update.epsilon.is_finite()),
             (
+                "update.max_sampling_gap",
+                update.max_sampling_gap.to_string(),
+                update.max_sampling_gap >= 0.0 && update.max_sampling_gap.is_finite(),
+            ),
+            (
                 "update.activation_gib",
                 update.activation_gib.to_string(),
                 update.activation_gib >= 0.0 && update.activation_gib.is_finite(),

@@ -20,6 +20,7 @@
 
 use std::fmt;
 
+use rollout::NativeEngine;
 use vlm_model::ModelConfig;
 
 use super::Sizes;
@@ -75,8 +76,8 @@ impl Memory {
         let passes = passes(config, sizes);
         let tokens = passes.iter().map(|pass| pass.tokens).fold(0.0, f64::max);
         let chunk = (config.update.vocabulary_chunk as f64).min(tokens);
-        let rows = config.rollout.max_rows.max(config.rollout.responses) as f64;
-        let prompts = (config.rollout.max_rows / config.rollout.responses).max(1) as f64;
+        let rows = config.rollout.max_rows as f64;
+        let prompts = NativeEngine::prompts_at_once(config.rollout.max_rows, config.rollout.responses) as f64;
         let written = prompts * sizes.prompt as f64 + rows * config.rollout.sampling.max_new_tokens as f64;
         let rollout = |name, numbers| MemoryItem::new(name, numbers, true, false);
         let update = |name, numbers| MemoryItem::new(name, numbers, false, true);

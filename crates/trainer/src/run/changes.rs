@@ -9,11 +9,12 @@ use crate::recipe::{Difference, Recipe, differences};
 
 /// Settings that extend a run, move it or only change its speed, up to rounding. Their changes are shown, and need no
 /// consent; `schedule.steps` does where the recipe reads how far the run has come.
-const FREE: [&str; 16] = [
+const FREE: [&str; 17] = [
     "device",
     "output",
     "record.every",
     "record.token_groups",
+    "rollout.feature_cache_mib",
     "rollout.max_rows",
     "schedule.keep",
     "schedule.keep_best",

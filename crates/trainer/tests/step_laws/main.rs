@@ -5,5 +5,6 @@ mod batch;
 mod micro_batches;
 mod objectives;
 mod recompute;
+mod reuse;
 mod updates;
 mod views;

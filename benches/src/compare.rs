@@ -1,0 +1,167 @@
+//! Both sides of every piece of work by turns, and the table.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::checkpoint;
+use crate::contender::{Contender, has_weights};
+use crate::dimensions::Dimensions;
+use crate::failure::Failure;
+use crate::header::header;
+use crate::print::print;
+use crate::row::{Row, heading};
+use crate::scene::Setting;
+use crate::session::Repetition;
+use crate::throughput::{Peaks, throughputs};
+use crate::work::Work;
+
+/// Arguments of the comparison.
+#[derive(Args)]
+pub(crate) struct Compare {
+    /// Python interpreter that has what `benches/peers/requirements.txt` lists; without it, ours alone
+    #[arg(long)]
+    peer: Option<PathBuf>,
+    /// Measured repetitions of each side
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Times a repetition is taken again because something else ran on the machine
+    #[arg(long, default_value_t = 3)]
+    retries: u16,
+    /// Only these pieces of work
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Work>,
+    /// Threads of both sides; by default as many as there are processors
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Responses of each measurement of decoding; by default 8, on a GPU 8, 64 and 256
+    #[arg(long, value_delimiter = ',')]
+    decode_responses: Vec<usize>,
+    #[command(flatten)]
+    pub(crate) setting: Setting,
+    #[command(flatten)]
+    peaks: Peaks,
+    /// Write every measurement as JSON to this file
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+impl Compare {
+    /// Measures everything that was asked for and prints the tables.
+    ///
+    /// # Errors
+    /// If a side fails.
+    pub(crate) fn run(mut self) -> Result<(), Failure> {
+        if self.setting.dims != Dimensions::Bench {
+            self.setting.folder.set_file_name(self.setting.dims.name());
+        }
+        checkpoint::write(&self.setting.folder, self.setting.dims)?;
+        let threads = self.threads()?;
+        let mut rows = Vec::new();
+        for (work, setting) in self.chosen() {
+            eprintln!("{}, {} responses", work.name(), setting.responses);
+            rows.push(self.row(work, setting, threads)?);
+        }
+        let named = rows.iter().filter_map(|row| row.other_ready["versions"].as_object()).flatten();
+        let versions: Map<String, Value> = named.map(|(name, version)| (name.clone(), version.clone())).collect();
+        print(&header(threads, &self.setting, &versions)?)?;
+        print(heading(self.peer.is_some()))?;
+        for line in rows.iter().flat_map(Row::lines) {
+            print(&line)?;
+        }
+        print(&remarks(&rows))?;
+        if let Some(table) = throughputs(&rows, &self.peaks) {
+            print(&table)?;
+        }
+        if let Some(path) = &self.out {
+            let measured = json!({ "threads": threads, "versions": versions, "rows": rows });
+            std::fs::write(path, format!("{measured:#}\n"))?;
+        }
+        Ok(())
+    }
+
+    /// Threads of each side.
+    ///
+    /// # Errors
+    /// If the system does not say how many processors there are.
+    pub(crate) fn threads(&self) -> Result<usize, Failure> {
+        Ok(self.threads.map_or_else(|| std::thread::available_parallelism().map(usize::from), Ok)?)
+    }
+
+    /// Pieces of work with their settings.
+    fn chosen(&self) -> Vec<(Work, Setting)> {
+        let wanted = |work: &Work| self.only.is_empty() || self.only.contains(work);
+        let possible = |work: &Work| *work != Work::Start || has_weights(&self.setting);
+        let of = |work: Work| {
+            let sizes = match (work, self.decode_responses.as_slice()) {
+                (Work::Decode, []) if self.setting.device != "cpu" => vec![8, 64, 256],
+                (Work::Decode, sizes) if !sizes.is_empty() => sizes.to_vec(),
+                _ => vec![self.setting.responses],
+            };
+            sizes.into_iter().map(move |responses| (work, Setting { responses, ..self.setting.clone() }))
+        };
+        Work::ALL.into_iter().filter(wanted).filter(possible).flat_map(of).collect()
+    }
+
+    /// Measures one piece of work by turns.
+    fn row(&self, work: Work, setting: Setting, threads: usize) -> Result<Row, Failure> {
+        let mut ours = Contender::ours(work, &setting, threads)?;
+        let mut other = match (&self.peer, work) {
+            // Nobody else has it: it is compared with our own step without credit.
+            (_, Work::VppoStep) => Some(Contender::ours(Work::GrpoStep, &setting, threads)?),
+            (Some(python), _) => Some(Contender::peer(python, work, &setting, threads)?),
+            (None, _) => None,
+        };
+        let mut pairs = Vec::new();
+        for round in 0..self.rounds {
+            pairs.push(self.pair(&mut ours, other.as_mut(), round % 2 == 0)?);
+        }
+        let (ready, other_ready) = (ours.ready(), other.as_ref().map_or(Value::Null, Contender::ready));
+        let other_peak = other.map(Contender::end).transpose()?.flatten();
+        Ok(Row { work, setting, pairs, ready, other_ready, peak: ours.end()?, other_peak })
+    }
+
+    /// One repetition of each side, right after each other; taken again while something else runs on the machine.
+    fn pair(
+        &self,
+        ours: &mut Contender,
+        mut other: Option<&mut Contender>,
+        ours_first: bool,
+    ) -> Result<(Repetition, Option<Repetition>), Failure> {
+        let mut best: Option<(Repetition, Option<Repetition>)> = None;
+        for _ in 0..=self.retries {
+            let early = if ours_first { Some(ours.go()?) } else { None };
+            let theirs = other.as_deref_mut().map(Contender::go).transpose()?;
+            let pair = match early {
+                Some(repetition) => (repetition, theirs),
+                None => (ours.go()?, theirs),
+            };
+            let noise = |pair: &(Repetition, Option<Repetition>)| {
+                pair.0.elsewhere.max(pair.1.map_or(0.0, |repetition| repetition.elsewhere))
+            };
+            if best.as_ref().is_none_or(|best| noise(&pair) < noise(best)) {
+                best = Some(pair);
+            }
+            if pair.0.is_quiet() && pair.1.is_none_or(|repetition| repetition.is_quiet()) {
+                break;
+            }
+        }
+        Ok(best.ok_or("nothing was measured")?)
+    }
+}
+
+/// What a reader has to know about some rows.
+fn remarks(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "\nTimes are medians with the smallest and largest in parentheses, in seconds; ratios are of pairs measured right after each \
+         other. A repetition is a process's own, after one that is not counted.",
+    );
+    if rows.iter().any(|row| row.disturbed() > 0) {
+        text.push_str(
+            " `†`: during so many of the pairs something else kept more than a tenth of a processor busy, however often they were \
+             taken again.",
+        );
+    }
+    text
+}

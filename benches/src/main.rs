@@ -1,0 +1,72 @@
+//! `side-by-side`: the same pieces of work by Sightline and by its peers, on the same checkpoint, pictures, threads and batch.
+//!
+//! `cargo xtask bench` builds and runs it. A piece of work runs in a process of its own ([`worker`]), so that its peak of memory is
+//! its own; both sides' processes wait for each other and work by turns ([`compare`]), so that a drift of the machine's speed
+//! reaches both.
+
+mod checkpoint;
+mod compare;
+mod contender;
+mod dimensions;
+mod failure;
+mod header;
+mod print;
+mod process;
+mod row;
+mod scaling;
+mod scene;
+mod session;
+mod statistics;
+mod throughput;
+mod work;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Measures Sightline side by side with its peers
+#[derive(Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(flatten)]
+    measure: Measure,
+    #[command(subcommand)]
+    command: Option<Task>,
+}
+
+#[derive(Args)]
+struct Measure {
+    /// Time and memory against the sizes of group, prompt, response and vocabulary instead
+    #[arg(long)]
+    scaling: bool,
+    #[command(flatten)]
+    compare: compare::Compare,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Do one piece of work whenever a line says `go`; started by the comparison
+    #[command(hide = true)]
+    Work(worker::Worker),
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(line: CommandLine) -> Result<(), Failure> {
+    match line.command {
+        Some(Task::Work(worker)) => worker.run(),
+        None if line.measure.scaling => scaling::run(&line.measure.compare),
+        None => line.measure.compare.run(),
+    }
+}
