@@ -4,7 +4,7 @@ use burn::optim::{AdamWConfig, AdamWState, Optimizer as _};
 use burn::tensor::{Device, Tensor, TensorData};
 use kernels::{AdamWFactors, AdamWValues, accumulate, adamw, scale, square_sums};
 use proptest::prelude::*;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 fn random(shape: [usize; 2], seed: u64) -> Tensor<2> {
