@@ -56,6 +56,12 @@ impl Shaper {
         !matches!(self, Self::TokenFilter(TokenFilter { by: Signal::Entropy, .. }))
     }
 
+    /// Whether it reads the entropy of tokens.
+    #[must_use]
+    pub fn reads_entropy(&self) -> bool {
+        matches!(self, Self::TokenFilter(TokenFilter { by: Signal::Entropy | Signal::Either, .. }))
+    }
+
     /// Whether it takes the logarithm of 1 and the dependency, which then must be above -1.
     #[must_use]
     pub fn takes_logarithm(&self) -> bool {

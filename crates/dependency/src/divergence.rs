@@ -10,8 +10,8 @@ mod sampled_k1;
 mod sampled_k2;
 mod sampled_k3;
 
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{FloatDType, Int, Tensor};
+use burn::tensor::{DType, FloatDType, Int, Tensor};
+use kernels::Softmax;
 use serde::{Deserialize, Serialize};
 
 pub use chunks::in_chunks;
@@ -43,6 +43,25 @@ pub trait Divergence {
     /// # Panics
     /// If the shapes differ or an index lies outside the vocabulary.
     fn per_token(&self, clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> Tensor<1>;
+
+    /// The same as a function of the sampled tokens' log-probabilities, if it reads nothing else. Then no distribution over the
+    /// vocabulary has to be made where those are known; else, as for any divergence that does not say so, it is.
+    fn of_sampled(&self) -> Option<&dyn SampledDivergence> {
+        None
+    }
+}
+
+/// A divergence that reads of each prediction how likely it finds the sampled token, and nothing else.
+pub trait SampledDivergence {
+    /// The divergence of every token: what [`Divergence::per_token`] makes of the logits.
+    ///
+    /// # Shapes
+    /// - `clean`, `contrast`: `[tokens]`, log-probabilities of the sampled tokens, nats, any float dtype; reduced in f32
+    /// - returns `[tokens]`, f32
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    fn of_log_probs(&self, clean: Tensor<1>, contrast: Tensor<1>) -> Tensor<1>;
 }
 
 /// The built-in divergences, as they are named in a recipe.
@@ -80,6 +99,17 @@ impl Divergence for BuiltInDivergence {
             Self::Entropy(divergence) => divergence.per_token(clean, contrast, sampled),
         }
     }
+
+    fn of_sampled(&self) -> Option<&dyn SampledDivergence> {
+        match self {
+            Self::ForwardKl(_) | Self::JensenShannon(_) | Self::Entropy(_) => None,
+            Self::SampledK3(divergence) => Some(divergence),
+            Self::SampledK1(divergence) => Some(divergence),
+            Self::SampledK2(divergence) => Some(divergence),
+            Self::SampledAbsolute(divergence) => Some(divergence),
+            Self::ProbabilityDrop(divergence) => Some(divergence),
+        }
+    }
 }
 
 /// Shannon entropy of next-token distributions, in nats.
@@ -90,19 +120,17 @@ impl Divergence for BuiltInDivergence {
 /// - `logits`: `[tokens, vocab]`, any float dtype; reduced in f32
 /// - returns `[tokens]`, f32, in `0..=log(vocab)` up to rounding
 pub fn entropy(logits: Tensor<2>) -> Tensor<1> {
-    let log_probs = log_probs(logits);
-    expectation(log_probs.clone(), log_probs.neg())
+    kernels::entropy(in_f32(logits))
 }
 
-/// Log-probabilities of every outcome: `[tokens, vocab]`, f32.
-fn log_probs(logits: Tensor<2>) -> Tensor<2> {
-    log_softmax(logits.cast(FloatDType::F32), 1)
+/// The logits in f32, untouched if they are.
+fn in_f32(logits: Tensor<2>) -> Tensor<2> {
+    if logits.dtype() == DType::F32 { logits } else { logits.cast(FloatDType::F32) }
 }
 
 /// Log-probabilities of the sampled tokens under the two predictions: `[tokens, vocab]` to `[tokens]`, f32.
-fn of_sampled(clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
-    let sampled = sampled.unsqueeze_dim::<2>(1);
-    let of_sampled = |logits| log_probs(logits).gather(1, sampled.clone()).squeeze_dim::<1>(1);
+fn of_sampled(clean: Tensor<2>, contrast: Tensor<2>, sampled: &Tensor<1, Int>) -> (Tensor<1>, Tensor<1>) {
+    let of_sampled = |logits| Softmax::plain().predict(in_f32(logits), sampled.clone()).log_probs;
     (of_sampled(clean), of_sampled(contrast))
 }
 
@@ -112,18 +140,4 @@ fn within<const D: usize>(values: Tensor<D>, limit: Option<Positive>) -> Tensor<
     // A device may clamp not-a-number to a number.
     let unknown = values.clone().is_nan();
     values.clamp(-limit, limit).mask_fill(unknown, f32::NAN)
-}
-
-/// Expectation of `values` under the distribution of `log_probs`, outcomes of probability 0 left out: `[tokens, vocab]` to
-/// `[tokens]`.
-fn expectation(log_probs: Tensor<2>, values: Tensor<2>) -> Tensor<1> {
-    let probs = log_probs.exp();
-    let impossible = probs.clone().equal_scalar(0.0);
-    (probs * values).mask_fill(impossible, 0.0).sum_dim(1).squeeze_dim(1)
-}
-
-/// Takes to 0 what rounding left below it; not-a-number stays.
-fn not_below_zero(divergence: Tensor<1>) -> Tensor<1> {
-    let below = divergence.clone().lower_scalar(0.0);
-    divergence.mask_fill(below, 0.0)
 }

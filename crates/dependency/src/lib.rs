@@ -56,8 +56,8 @@ mod number;
 
 pub use contrast::{Contrast, Draws, PerturbedImage, Surface, View};
 pub use divergence::{
-    BuiltInDivergence, Divergence, EntropyOf, ForwardKl, JensenShannon, ProbabilityDrop, SampledAbsolute, SampledK1,
-    SampledK2, SampledK3, Side, entropy, forward_kl, in_chunks, jensen_shannon,
+    BuiltInDivergence, Divergence, EntropyOf, ForwardKl, JensenShannon, ProbabilityDrop, SampledAbsolute,
+    SampledDivergence, SampledK1, SampledK2, SampledK3, Side, entropy, forward_kl, in_chunks, jensen_shannon,
 };
 pub use error::DependencyError;
 pub use metric::{

@@ -23,18 +23,26 @@
 //! normed.assert_approx_eq::<f32>(&[[0.848_528], [2.262_742]].concat().as_slice().into(), Default::default());
 //! ```
 
+mod adamw;
 mod attention;
 mod cached_attention;
+mod gradient;
 mod host;
 mod linear;
 mod matrix;
 mod rms_norm;
 mod rotary;
+mod sampling;
 mod swiglu;
+mod vocabulary;
 
+pub use adamw::{AdamWFactors, AdamWValues, adamw};
 pub use attention::{AttentionPlan, Run, attention};
 pub use cached_attention::{CachedKeys, cached_attention};
+pub use gradient::{accumulate, scale, square_sums};
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;
+pub use sampling::{Categorical, Draw, Filter};
 pub use swiglu::swiglu;
+pub use vocabulary::{Prediction, Softmax, Upstream, entropy, forward_kl, jensen_shannon};

@@ -3,7 +3,6 @@
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
@@ -11,6 +10,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::host::{Host, TASK, in_order, is_host, tensor, values};
+use crate::matrix::{Matrix, multiply_on_all_cores};
 
 /// Up to so many rows, reading the weight once for all of them beats a blocked product, which would copy it first.
 const FEW: usize = 16;
@@ -45,8 +45,21 @@ impl Linear for Flex {
         if rows <= FEW && weight.as_slice::<f32>().is_some() {
             return few_rows(x, &weight);
         }
-        Self::float_matmul(x, weight.transpose(0, 1))
+        let (x, weight) = (in_order(x), in_order(weight));
+        product(matrix(&x), matrix(&weight).transposed())
     }
+}
+
+fn matrix(x: &Host) -> Matrix<'_> {
+    let shape = x.layout().shape();
+    Matrix::new(values(x), shape[0], shape[1], shape[1])
+}
+
+fn product(a: Matrix<'_>, b: Matrix<'_>) -> Host {
+    let shape = [a.rows(), b.columns()];
+    let mut output = vec![0.0; shape[0] * shape[1]];
+    multiply_on_all_cores(&mut output, false, a, b);
+    tensor(output, shape)
 }
 
 /// Values that are multiplied in one go: a multiple of every machine's vector width.
@@ -173,11 +186,14 @@ impl<C: CheckpointStrategy> Linear for Autodiff<Flex, C> {
                 let [of_x, of_weight] = ops.parents;
                 let upstream = gradients.consume::<Flex>(&ops.node);
                 let (x, weight) = ops.state;
+                let upstream = in_order(upstream);
                 if let (Some(node), Some(weight)) = (of_x, weight) {
-                    gradients.register::<Flex>(node.id, Flex::float_matmul(upstream.clone(), weight));
+                    let weight = in_order(weight);
+                    gradients.register::<Flex>(node.id, product(matrix(&upstream), matrix(&weight)));
                 }
                 if let (Some(node), Some(x)) = (of_weight, x) {
-                    gradients.register::<Flex>(node.id, Flex::float_matmul(upstream.transpose(0, 1), x));
+                    let x = in_order(x);
+                    gradients.register::<Flex>(node.id, product(matrix(&upstream).transposed(), matrix(&x)));
                 }
             }
         }

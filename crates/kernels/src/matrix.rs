@@ -1,6 +1,7 @@
 //! Products of matrices that lie inside slices.
 
 use gemm::Parallelism;
+use rayon::prelude::*;
 
 /// A matrix inside a slice: element `(i, j)` is `values[i · row_step + j · column_step]`.
 #[derive(Clone, Copy)]
@@ -23,6 +24,23 @@ impl<'a> Matrix<'a> {
             "the matrix lies in the slice"
         );
         Self { values, rows, columns, row_step: step, column_step: 1 }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Some consecutive rows.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    fn some_rows(self, first: usize, rows: usize) -> Self {
+        assert!(first + rows <= self.rows, "rows of the matrix");
+        Self { values: &self.values[first * self.row_step..], rows, ..self }
     }
 
     /// Rows and columns exchanged.
@@ -70,6 +88,25 @@ pub(crate) fn multiply(output: &mut [f32], step: usize, adds: bool, a: Matrix<'_
             Parallelism::None,
         );
     }
+}
+
+/// `output = a b` or `output += a b` as [`multiply`], on all cores: each takes some rows of the output, which lie one after
+/// another. How many there are changes no sum.
+///
+/// # Panics
+/// If the shapes do not fit.
+pub(crate) fn multiply_on_all_cores(output: &mut [f32], adds: bool, a: Matrix<'_>, b: Matrix<'_>) {
+    /// Rows of a task should be a multiple of this, the height of the product's innermost block.
+    const BLOCK: usize = 48;
+    let (rows, columns) = (a.rows, b.columns);
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    let task = rows.div_ceil(rayon::current_num_threads()).next_multiple_of(BLOCK);
+    output[..rows * columns].par_chunks_mut(task * columns).enumerate().for_each(|(index, output)| {
+        let a = a.some_rows(index * task, output.len() / columns);
+        multiply(output, columns, adds, a, b);
+    });
 }
 
 #[cfg(test)]

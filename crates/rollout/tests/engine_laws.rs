@@ -4,9 +4,12 @@ use std::path::PathBuf;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rollout::{Completion, Finish, NativeEngine, RolloutPrompt, Sampling};
+use rollout::{Completion, Finish, NativeEngine, Pass, RolloutPrompt, Sampling};
 use vlm_model::image_input::{ImagePatches, PatchGrid};
 use vlm_model::{PromptTokens, QwenVl, TokenBatch, TokenGroup};
+
+/// A few ordinary tokens end a response, so that responses end early and at different times.
+const STOP: [u32; 6] = [40, 41, 42, 43, 44, 45];
 
 fn model() -> QwenVl {
     let folder =
@@ -39,8 +42,7 @@ fn prompts(model: &QwenVl) -> Vec<RolloutPrompt> {
 }
 
 fn generate(model: &QwenVl, prompts: &[RolloutPrompt], sampling: &Sampling, rows: usize) -> Vec<Vec<Completion>> {
-    // A few ordinary tokens end a response, so that responses end early and at different times.
-    let engine = NativeEngine::new(model, sampling.clone(), &[40, 41, 42, 43, 44, 45], rows).expect("valid settings");
+    let engine = NativeEngine::new(model, sampling.clone(), &STOP, rows).expect("valid settings");
     engine.generate(prompts, 4).expect("sampled")
 }
 
@@ -104,6 +106,66 @@ fn same_seed_same_tokens_whatever_the_batch() {
     assert_ne!(together[0][0].tokens, reseeded[0][0].tokens, "another seed, another response");
     assert_eq!(together[1], reseeded[1], "another prompt's seed changes nothing");
     assert_ne!(together[0][0].tokens, together[0][1].tokens, "responses of a group differ");
+}
+
+/// So many stop tokens that lengths spread over all of 1..=80.
+fn uneven() -> Vec<u32> {
+    (40..140).collect()
+}
+
+/// Asserts that responses are the same, their log-probabilities up to the order of sums.
+#[track_caller]
+fn assert_same(ours: &[Vec<Completion>], theirs: &[Vec<Completion>]) {
+    assert_eq!(ours.len(), theirs.len());
+    for (ours, theirs) in ours.iter().flatten().zip(theirs.iter().flatten()) {
+        assert_eq!((&ours.tokens, ours.finish), (&theirs.tokens, theirs.finish));
+        let pairs = ours.log_probs.iter().zip(&theirs.log_probs);
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 3e-5, "log-probabilities differ by {worst}");
+    }
+}
+
+/// Whatever enters beside it and when, a response is what it is alone: with room for one row, for parts of a group, for a
+/// group and a part of the next, with every prompt read by itself or all at once.
+#[test]
+fn responses_do_not_depend_on_what_enters_beside_them() {
+    let model = model();
+    let prompts = [prompts(&model), prompts(&model)].concat();
+    let (stop, sampling) = (uneven(), Sampling { max_new_tokens: 24, ..warm() });
+    let alone = |prompt: &RolloutPrompt| {
+        let engine = NativeEngine::new(&model, sampling.clone(), &stop, 64).expect("valid settings");
+        engine.generate(std::slice::from_ref(prompt), 4).expect("sampled").remove(0)
+    };
+    let alone: Vec<Vec<Completion>> = prompts.iter().map(alone).collect();
+    for (rows, tokens) in [(1, 8192), (2, 8192), (3, 1), (5, 8192), (6, 24), (9, 1), (64, 20)] {
+        let engine = NativeEngine::new(&model, sampling.clone(), &stop, rows).expect("valid settings");
+        let engine = engine.with_tokens_per_pass(tokens);
+        let mut passes = Vec::new();
+        let found = engine.generate_observed(&prompts, 4, |pass| passes.push(pass)).expect("sampled");
+        assert_same(&found, &alone);
+        assert!(passes.iter().all(|pass| pass.continued + pass.begun <= rows), "more than {rows} rows");
+        let read = |pass: &Pass| pass.prompts < 2 || pass.prompt_tokens + pass.continued <= tokens;
+        assert!(passes.iter().all(read), "more than {tokens} tokens for several prompts: {passes:?}");
+        assert_eq!(passes.iter().map(|pass| pass.prompts).sum::<usize>(), prompts.len(), "each prompt is read once");
+        assert_eq!(passes.iter().map(|pass| pass.begun).sum::<usize>(), 4 * prompts.len());
+    }
+}
+
+/// Responses of uneven lengths take fewer passes than in waves, each of which lasts as long as its longest, and no fewer than
+/// their tokens and the longest of them demand.
+#[test]
+fn uneven_lengths_take_fewer_passes_than_waves() {
+    let model = model();
+    let prompts = [prompts(&model), prompts(&model), prompts(&model)].concat();
+    let engine = NativeEngine::new(&model, warm(), &uneven(), 8).expect("valid settings");
+    let mut passes = 0;
+    let found = engine.generate_observed(&prompts, 4, |_| passes += 1).expect("sampled");
+    let lengths: Vec<usize> = found.iter().flatten().map(|completion| completion.tokens.len()).collect();
+    // Two prompts with four responses each fill eight rows.
+    let waves: usize = lengths.chunks(8).map(|wave| wave.iter().copied().fold(0, usize::max)).sum();
+    let least = lengths.iter().sum::<usize>().div_ceil(8).max(lengths.iter().copied().fold(0, usize::max));
+    eprintln!("{passes} passes, {waves} in waves, at least {least}");
+    assert!(least <= passes && passes < waves, "{passes} passes, {waves} in waves, at least {least}");
 }
 
 /// A response ends at its first stop token and nowhere else, and never contains a vision token.

@@ -49,6 +49,9 @@ pub struct RunState {
     pub validation: Option<Validation>,
     /// How many steps up to this one were left out because something in them was not finite.
     pub skipped_in_a_row: usize,
+    /// Largest mean gap, in nats, of a step that took log-probabilities from sampling; 0 if none did.
+    #[serde(default)]
+    pub sampling_gap: f64,
 }
 
 /// A validation of a step.
@@ -132,6 +135,7 @@ fn write(trainer: &Trainer, aside: &Path) -> Result<(), TrainError> {
         reference: trainer.standing.reference.clone(),
         validation: trainer.standing.validation.clone(),
         skipped_in_a_row: trainer.standing.skipped_in_a_row,
+        sampling_gap: trainer.standing.sampling_gap,
     };
     let state_file = aside.join(STATE_FILE);
     let text = serde_json::to_string_pretty(&state)
@@ -262,6 +266,7 @@ pub fn restore(trainer: &mut Trainer, checkpoint: &Path) -> Result<(), TrainErro
     trainer.sampler = state.sampler;
     trainer.standing.validation = state.validation;
     trainer.standing.skipped_in_a_row = state.skipped_in_a_row;
+    trainer.standing.sampling_gap = state.sampling_gap;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use vlm_model::processor::Processor;
 use self::judging::Answered;
 use crate::TrainError;
 use crate::config::TrainConfig;
+use crate::features::{FeatureCache, features_of};
 use crate::prepare::Task;
 use crate::problems::Problems;
 use crate::recipe::AccuracyBand;
@@ -49,6 +50,8 @@ pub struct Source<'a> {
     pub reward: &'a dyn Reward,
     /// The run's configuration.
     pub config: &'a TrainConfig,
+    /// Features of images that the policy's vision tower has seen, if it stays as it is.
+    pub features: Option<&'a FeatureCache>,
 }
 
 /// The groups of one step, and what was tried to get them.
@@ -169,7 +172,7 @@ impl Source<'_> {
 
     fn sample(&self, tasks: Vec<Task>, responses: usize, seeds: &[u64]) -> Result<Responses, TrainError> {
         let policy = self.policy;
-        let features = features_of(policy, &tasks);
+        let features = features_of(policy, &tasks, self.features);
         let prompts: Vec<RolloutPrompt> = tasks
             .iter()
             .zip(&features)
@@ -245,27 +248,6 @@ impl RewardSums {
             self.count += 1;
         }
     }
-}
-
-/// Image features of each task, from one pass of the vision tower over all images.
-#[must_use]
-pub(crate) fn features_of(model: &QwenVl, tasks: &[Task]) -> Vec<Option<Tensor<2>>> {
-    let images: Vec<_> = tasks.iter().flat_map(|task| &task.patches).collect();
-    let mut rest = model.image_features(&images);
-    tasks
-        .iter()
-        .map(|task| {
-            let count = task.prompt.image_tokens();
-            let all = rest.take()?;
-            let total = all.dims()[0];
-            rest = (total > count).then(|| all.clone().narrow(0, count, total - count));
-            if count == 0 {
-                rest = Some(all);
-                return None;
-            }
-            Some(all.narrow(0, 0, count))
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use toml::Table;
 
 use self::draft::Draft;
 use crate::TrainError;
+use crate::recompute::Recompute;
 
 pub use data::DataConfig;
 pub use documentation::{documentation, explanation};
@@ -73,6 +74,8 @@ pub struct RolloutConfig {
     pub max_rounds: usize,
     /// Responses written side by side.
     pub max_rows: usize,
+    /// Mebibytes of image features kept while the vision tower is; 0 keeps none.
+    pub feature_cache_mib: usize,
     /// Whether a response that was cut at the length limit is judged like any other, as in the released code. If not, it
     /// earns nothing, and the policy learns to stop.
     pub judge_truncated: bool,
@@ -107,8 +110,18 @@ pub struct UpdateConfig {
     pub tokens_per_micro_batch: usize,
     /// Positions whose vocabulary logits exist at once. Changes speed and memory, and the result by rounding alone.
     pub vocabulary_chunk: usize,
+    /// Whether layers are computed again in the backward pass, so that less is kept for it. Changes speed and memory alone.
+    pub recompute: Recompute,
+    /// What a pass may keep for its backward pass, in GiB, before layers are computed again instead. 0 allows half of the
+    /// memory that is free on the CPU, and nothing on a GPU, whose free memory is not known.
+    pub activation_gib: f64,
     /// Keeps the vision tower as it is.
     pub freeze_vision: bool,
+    /// Takes the old log-probabilities from sampling and saves the clean pass of scoring, where the recipe reads nothing else of
+    /// it. They are off by what decoding rounds otherwise; the update's forward pass measures by how much.
+    pub reuse_sampling_log_probs: bool,
+    /// Mean gap, in nats, above which log-probabilities seen at sampling are not reused any more.
+    pub max_sampling_gap: f64,
     /// Ends the run when so many steps on end were left out because a log-probability or the gradient was not finite.
     pub max_skipped_in_a_row: usize,
 }
@@ -159,6 +172,7 @@ impl Default for RolloutConfig {
             responses: 8,
             max_rounds: 8,
             max_rows: 64,
+            feature_cache_mib: 1024,
             judge_truncated: true,
             overlong_penalty: None,
             sampling,
@@ -180,7 +194,11 @@ impl Default for UpdateConfig {
             updates_per_step: 1,
             tokens_per_micro_batch: 16_384,
             vocabulary_chunk: 1024,
+            recompute: Recompute::Auto,
+            activation_gib: 0.0,
             freeze_vision: false,
+            reuse_sampling_log_probs: false,
+            max_sampling_gap: 0.01,
             max_skipped_in_a_row: 10,
         }
     }

@@ -196,7 +196,7 @@ fn build_and_warm(
     let policy = trainable(model, &config.update);
     let frozen = policy.valid();
     let reward = config.reward.build()?;
-    let source = Source { policy: &frozen, processor: &processor, reward: &reward, config };
+    let source = Source { policy: &frozen, processor: &processor, reward: &reward, config, features: None };
     let (policy, _) = settings.warm_up.run(policy, &problems, &source, |progress| show(Progress::WarmUp(progress)))?;
     Ok(export(&policy.valid(), None, folder, ExportOptions::default())?)
 }

@@ -1,14 +1,14 @@
 //! A step's gradient: summed over micro-batches, measured, clipped by its global norm.
 
-use burn::module::{Module as _, ModuleVisitor, Param};
-use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{FloatDType, Tensor};
-use vlm_model::QwenVl;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use vlm_model::{GradientSink, QwenVl};
 
 /// A growing sum of gradients.
 #[derive(Default)]
 pub struct Gradients {
-    sum: GradientsAccumulator<QwenVl>,
+    sum: GradientsParams,
 }
 
 /// A finished gradient.
@@ -19,10 +19,16 @@ pub struct ClippedGradient {
     pub norm: f64,
 }
 
+impl GradientSink for Gradients {
+    fn add<M: Module>(&mut self, module: &M, share: GradientsParams) {
+        Self::add(self, module, share);
+    }
+}
+
 impl Gradients {
-    /// Adds one micro-batch's share.
-    pub fn add(&mut self, model: &QwenVl, share: GradientsParams) {
-        self.sum.accumulate(model, share);
+    /// Adds a share of the gradient of a model's parameters, or of a part's, in the place of the sum.
+    pub fn add<M: Module>(&mut self, module: &M, share: GradientsParams) {
+        module.visit(&mut Accumulate { sum: &mut self.sum, share });
     }
 
     /// Scales the sum so that the norm over all parameters together is at most `max_norm`.
@@ -31,15 +37,12 @@ impl Gradients {
     /// 1e-6 in the denominator is kept) clip the norm of the whole gradient.
     #[must_use]
     pub fn clip(mut self, model: &QwenVl, max_norm: f64) -> ClippedGradient {
-        let gradient = self.sum.grads();
-        let norm = global_norm(model, &gradient);
+        let norm = global_norm(model, &self.sum);
         let scale = max_norm / (norm + 1e-6);
-        if !norm.is_finite() || scale >= 1.0 {
-            return ClippedGradient { gradient, norm };
+        if norm.is_finite() && scale < 1.0 {
+            model.visit(&mut Scale { gradient: &mut self.sum, scale });
         }
-        let mut scaling = Scale { from: gradient, to: GradientsParams::new(), scale };
-        model.visit(&mut scaling);
-        ClippedGradient { gradient: scaling.to, norm }
+        ClippedGradient { gradient: self.sum, norm }
     }
 }
 
@@ -52,7 +55,7 @@ fn global_norm(model: &QwenVl, gradient: &GradientsParams) -> f64 {
     impl ModuleVisitor for SquaredNorm<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.gradient.get::<D>(param.id) {
-                self.parts.push(gradient.cast(FloatDType::F32).square().sum());
+                self.parts.push(kernels::square_sums(gradient));
             }
         }
     }
@@ -65,16 +68,32 @@ fn global_norm(model: &QwenVl, gradient: &GradientsParams) -> f64 {
     squares.iter::<f64>().sum::<f64>().sqrt()
 }
 
-struct Scale {
-    from: GradientsParams,
-    to: GradientsParams,
+struct Accumulate<'a> {
+    sum: &'a mut GradientsParams,
+    share: GradientsParams,
+}
+
+impl ModuleVisitor for Accumulate<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(share) = self.share.remove::<D>(param.id) {
+            let sum = match self.sum.remove::<D>(param.id) {
+                Some(sum) => kernels::accumulate(sum, share),
+                None => share,
+            };
+            self.sum.register(param.id, sum);
+        }
+    }
+}
+
+struct Scale<'a> {
+    gradient: &'a mut GradientsParams,
     scale: f64,
 }
 
-impl ModuleVisitor for Scale {
+impl ModuleVisitor for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.from.remove::<D>(param.id) {
-            self.to.register(param.id, gradient * self.scale);
+        if let Some(gradient) = self.gradient.remove::<D>(param.id) {
+            self.gradient.register(param.id, kernels::scale(gradient, self.scale));
         }
     }
 }

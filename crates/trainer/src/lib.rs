@@ -16,12 +16,17 @@
 mod step;
 mod step_values;
 
+mod activations;
 mod collect;
 mod evaluate;
+mod features;
 mod micro_batch;
+mod optimizer;
 mod prepare;
 mod problems;
+mod recompute;
 mod requirements;
+mod reuse;
 mod score;
 mod scored;
 mod update;
@@ -66,6 +71,7 @@ pub use evaluate::{
     Attempt, Comparison, Evaluation, Exam, Harness, Journal, Lengths, Marks, Outcome, Paired, Preset, ProblemSet,
     Protocol, Record, Response, Score, Skipped, Tally, evaluate, presets,
 };
+pub use features::FeatureCache;
 pub use gradients::{ClippedGradient, Gradients};
 pub use inspect::{Inspection, Other, Steps};
 pub use limits::{MAX_TEXT_BYTES, read_text};
@@ -74,7 +80,7 @@ pub use loss::{
     ImportanceLevel, KlEstimator, LossInput, LossOutput, MaskedImportance, Objective, PolicyGradient, PolicyLoss,
     Reduction, ReferenceKl, TokenLoss, TruncatedImportance, Weights,
 };
-pub use micro_batch::{GroupLengths, Piece, micro_batches};
+pub use micro_batch::{GroupLengths, Piece, TokenCounts, micro_batches};
 pub use observe::{
     Console, LogLines, MetricsFile, Phase, RolloutFiles, TensorBoard, TrainObserver, Tui, has_color, progress_bar,
 };
@@ -85,13 +91,14 @@ pub use recipe::{
     AccuracyBand, Algorithm, BuiltIn, Difference, Recipe, built_in, catalogue, cispo, dapo, dr_grpo, grpo, gspo, papo,
     pgpo, pgpo_dev, prpo, reinforce_pp, rloo, vppo, vppo_paper,
 };
+pub use recompute::Recompute;
 pub use report::{Cost, DependencyFigures, FactorFigures, StepReport};
 pub use run::{Reopened, Resumption, holds_run};
 pub use score::Scorer;
 pub use scored::{Scored, is_overlong};
 pub use step::{Trainer, trainable, updater, vocabulary};
 pub use stop::{Stop, hear_of_file_limits};
-pub use update::{Lesson, UpdateReport, Updater};
+pub use update::{Lesson, Recomputed, UpdateReport, Updater};
 pub use view::{Draw, PromptView, Side, perturbed_image, perturbed_patches};
-pub use vocabulary::{ContrastScores, Positions, Predictions, TokenScores, Vocabulary};
+pub use vocabulary::{Clean, ContrastScores, Positions, Predictions, TokenScores, ViewPair, Vocabulary};
 pub use warm_up::{WarmUp, WarmUpProgress};

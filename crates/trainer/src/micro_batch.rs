@@ -1,4 +1,7 @@
 //! Cutting a batch of groups into passes of bounded size.
+//!
+//! Tokens are packed without padding, so sorting by length would save nothing: a pass costs what its tokens cost, whatever
+//! their order. Groups stay in theirs, and so do all per-token values.
 
 use std::ops::Range;
 
@@ -18,6 +21,35 @@ pub struct GroupLengths {
     pub prompt: usize,
     /// Tokens of each response.
     pub responses: Vec<usize>,
+}
+
+/// How many tokens a batch takes, and how many it would take if every response had a prompt of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// Tokens of all passes: a prompt once for each piece of its group, and the responses.
+    pub computed: usize,
+    /// Prompt and response of every response.
+    pub unshared: usize,
+}
+
+impl TokenCounts {
+    /// Of groups that are cut into passes of at most `budget` tokens.
+    #[must_use]
+    pub fn of(groups: &[GroupLengths], budget: usize) -> Self {
+        let mut counts = Self::default();
+        for lengths in groups {
+            counts.computed += pieces(lengths, budget).iter().map(|(_, cost)| cost).sum::<usize>();
+            counts.unshared += lengths.responses.iter().map(|response| lengths.prompt + response).sum::<usize>();
+        }
+        counts
+    }
+
+    /// How many times as many tokens there would be without sharing; `G (P + R) / (P + G R)` for an uncut group of `G`
+    /// responses of `R` tokens to a prompt of `P`. 0 of nothing.
+    #[must_use]
+    pub fn saving(&self) -> f64 {
+        if self.computed == 0 { 0.0 } else { self.unshared as f64 / self.computed as f64 }
+    }
 }
 
 /// Packs groups, in order, into micro-batches of at most `budget` tokens. A group that does not fit is cut between
@@ -91,6 +123,15 @@ mod tests {
         prop::collection::vec(group.prop_map(|(prompt, responses)| GroupLengths { prompt, responses }), 0..8)
     }
 
+    #[test]
+    fn a_group_that_is_not_cut_saves_what_it_can() {
+        let group = GroupLengths { prompt: 300, responses: vec![128; 8] };
+        let counts = TokenCounts::of(&[group.clone(), group], 2000);
+        assert_eq!(counts, TokenCounts { computed: 2 * (300 + 8 * 128), unshared: 2 * 8 * (300 + 128) });
+        assert!((counts.saving() - 8.0 * 428.0 / 1324.0).abs() < 1e-12);
+        assert_eq!(TokenCounts::default().saving(), 0.0);
+    }
+
     proptest! {
         /// Every response is computed exactly once and in order, whatever the budget, and only a batch that cannot be cut
         /// further exceeds it.
@@ -110,6 +151,21 @@ mod tests {
                 let total: usize = batch.iter().map(cost).sum();
                 prop_assert!(total <= budget || (batch.len() == 1 && batch[0].responses.len() == 1));
             }
+        }
+
+        /// The tokens that are counted are those of the passes.
+        #[test]
+        fn counted_tokens_are_computed(groups in groups(), budget in 1_usize..300) {
+            let passes = micro_batches(&groups, budget);
+            let cost = |piece: &Piece| {
+                let lengths = &groups[piece.group];
+                lengths.prompt + lengths.responses[piece.responses.clone()].iter().sum::<usize>()
+            };
+            let computed = passes.iter().flatten().map(cost).sum::<usize>();
+            prop_assert_eq!(TokenCounts::of(&groups, budget).computed, computed);
+            // One response a pass shares nothing.
+            let alone = TokenCounts::of(&groups, 1);
+            prop_assert_eq!(alone.computed, alone.unshared);
         }
 
         /// With a prompt for each response too, whatever the pieces were.

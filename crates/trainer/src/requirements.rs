@@ -57,9 +57,11 @@ impl Algorithm {
     ///
     /// # Errors
     /// As [`Self::check`]. [`TrainError::Config`] if there are more updates than problems in a step, or one response to each
-    /// problem is all that a recipe is given which compares responses.
+    /// problem is all that a recipe is given which compares responses, or log-probabilities seen at sampling are to be reused
+    /// that are not the policy's.
     pub fn check_for(&self, config: &TrainConfig) -> Result<(), TrainError> {
         self.check()?;
+        self.check_reuse(config)?;
         let wrong = |place: &str, reason| Err(TrainError::Config { place: place.to_owned(), reason });
         let (updates, prompts) = (config.update.updates_per_step, config.rollout.prompts_per_step);
         if updates > prompts {

@@ -18,6 +18,7 @@ use crate::checkpoint::Validation;
 use crate::collect::Source;
 use crate::config::TrainConfig;
 use crate::evaluate::{Evaluation, Tally, evaluate_while};
+use crate::features::FeatureCache;
 use crate::observe::{Phase, TrainObserver};
 use crate::problems::Problems;
 use crate::recipe::Recipe;
@@ -45,6 +46,8 @@ pub(crate) struct Standing {
     pub(crate) validation: Option<Validation>,
     /// Steps up to this one that were left out because something in them was not finite.
     pub(crate) skipped_in_a_row: usize,
+    /// Largest mean gap of a step that took log-probabilities from sampling, nats.
+    pub(crate) sampling_gap: f64,
     /// Whether all log-probabilities of the last step were finite; if not, nobody knows what the policy is worth.
     pub(crate) finite: bool,
     /// Whether all of this is in a checkpoint, or nothing has happened yet.
@@ -128,6 +131,7 @@ impl Trainer {
             files: ProcessorFiles::read(source)?,
             validation: None,
             skipped_in_a_row: 0,
+            sampling_gap: 0.0,
             finite: true,
             saved: true,
             folder: None,
@@ -141,6 +145,7 @@ impl Trainer {
             policy: trainable(policy, &config.update),
             step: 0,
             stop: Stop::default(),
+            features: FeatureCache::of_run(&config),
             standing,
             algorithm,
             reference: reference.map(|reference| reference.valid()),
@@ -273,8 +278,13 @@ impl Trainer {
     /// As for [`evaluate`](crate::evaluate()), and [`TrainError::Stopped`] if the run is asked to stop.
     pub fn validate(&self, problems: &Problems, done: impl FnMut(&Tally)) -> Result<Evaluation, TrainError> {
         let policy = self.policy.valid();
-        let source =
-            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
+        let source = Source {
+            policy: &policy,
+            processor: &self.processor,
+            reward: &*self.reward,
+            config: &self.config,
+            features: self.features.as_ref(),
+        };
         let go = || if self.stop.is_asked() { Err(self.stopped()) } else { Ok(()) };
         evaluate_while(&source, problems, self.config.schedule.validation_samples, go, done)
     }

@@ -8,9 +8,9 @@ use crate::TrainError;
 use crate::collect::Group;
 use crate::micro_batch::{Piece, micro_batches};
 use crate::ragged::Ragged;
-use crate::scored::{Scored, lengths_of};
+use crate::scored::{Scored, lengths_of, sampling_log_probs};
 use crate::view::{Seen, Side, Views};
-use crate::vocabulary::{ContrastScores, TokenScores, Vocabulary};
+use crate::vocabulary::{Clean, ContrastScores, TokenScores, ViewPair, Vocabulary, joined};
 
 /// What to score with.
 pub struct Scorer<'a> {
@@ -46,29 +46,63 @@ impl Scorer<'_> {
     /// # Errors
     /// If a perturbed image cannot be processed.
     pub fn score_besides(&self, groups: Vec<Group>, besides: &[&dyn Divergence]) -> Result<Scored, TrainError> {
+        self.score_from(groups, besides, None)
+    }
+
+    /// As [`Self::score`], without a clean pass: the policy's log-probabilities are those seen at sampling, and entropies are
+    /// not known.
+    ///
+    /// # Errors
+    /// If a perturbed image cannot be processed, a response has not a log-probability for each token, or a contrast's
+    /// divergence reads whole distributions, for which the clean pass is needed.
+    pub fn score_as_sampled(&self, groups: Vec<Group>) -> Result<Scored, TrainError> {
+        if self.metric.is_some_and(reads_distributions) {
+            let needs = "divergences that read the sampled tokens alone, or log-probabilities that are computed again";
+            return Err(TrainError::Objective { term: "dependency", needs });
+        }
+        let known = sampling_log_probs(&groups, "update.reuse_sampling_log_probs", &self.policy.device())?;
+        self.score_from(groups, &[], Some(known))
+    }
+
+    /// Scores all groups; `known` has the policy's log-probabilities of all tokens if they need not be computed.
+    fn score_from(
+        &self,
+        groups: Vec<Group>,
+        besides: &[&dyn Divergence],
+        known: Option<Tensor<1>>,
+    ) -> Result<Scored, TrainError> {
         let contrasts = self.metric.map_or(&[] as &[Contrast], |metric| metric.contrasts());
         let (mut log_probs, mut entropy, mut references) = (Vec::new(), Vec::new(), Vec::new());
         let mut compared: Vec<Vec<ContrastScores>> = vec![Vec::new(); contrasts.len()];
         let mut views = Views::new(self, &groups);
+        let mut of_reference = None;
+        let mut done = 0;
         for pieces in micro_batches(&lengths_of(&groups), self.tokens_per_micro_batch) {
             let batch = pass(&groups, &pieces, None)?;
             let sampled = sampled_tokens(&batch, self.policy);
-            let clean = predicting_states(self.policy, &batch);
-            let scores = self.vocabulary.score(self.policy, &clean, &sampled);
+            let tokens = sampled.dims()[0];
+            let clean = match &known {
+                Some(known) if tokens > 0 => Clean::LogProbs(known.clone().narrow(0, done, tokens)),
+                _ => Clean::States(predicting_states(self.policy, &batch)),
+            };
+            done += tokens;
+            let mut seen = Seen { pieces: &pieces, blind: None };
+            let mut pairs = Vec::with_capacity(contrasts.len());
+            for (index, contrast) in contrasts.iter().enumerate() {
+                let own: &dyn Divergence = &contrast.divergence;
+                pairs.push(ViewPair {
+                    base: views.states(&mut seen, &contrast.base, (index, Side::Base))?,
+                    view: views.states(&mut seen, &contrast.view, (index, Side::View))?,
+                    divergences: std::iter::once(own).chain(besides.iter().copied()).collect(),
+                });
+            }
+            let (scores, found) = self.vocabulary.compare(self.policy, &clean, &sampled, &pairs);
             log_probs.push(scores.log_probs);
             entropy.push(scores.entropy);
-            let mut seen = Seen { pieces: &pieces, clean, blind: None };
-            for (index, (contrast, compared)) in contrasts.iter().zip(&mut compared).enumerate() {
-                let base = views.states(&mut seen, &contrast.base, (index, Side::Base))?;
-                let view = views.states(&mut seen, &contrast.view, (index, Side::View))?;
-                let own: &dyn Divergence = &contrast.divergence;
-                let wanted: Vec<&dyn Divergence> = std::iter::once(own).chain(besides.iter().copied()).collect();
-                compared.push(self.vocabulary.contrast(self.policy, &base, &view, &sampled, &wanted));
-            }
+            compared.iter_mut().zip(found).for_each(|(compared, found)| compared.push(found));
             if let Some(reference) = self.reference {
                 let mut batch = batch;
-                let images: Vec<_> = pieces.iter().flat_map(|piece| &groups[piece.group].task.patches).collect();
-                batch.image_features = reference.image_features(&images);
+                batch.image_features = reference_features(reference, &groups, &pieces, &mut of_reference);
                 let states = predicting_states(reference, &batch);
                 references.push(self.vocabulary.score(reference, &states, &sampled).log_probs);
             }
@@ -92,16 +126,36 @@ impl Scorer<'_> {
         let dependency = dependency.transpose()?;
         let reference = self.reference.map(|_| joined(references, device));
         let clean = TokenScores { log_probs: joined(log_probs, device), entropy: joined(entropy, device) };
-        Ok(Scored { groups, rows, clean, contrasts, dependency, reference })
+        Ok(Scored { groups, rows, clean, as_sampled: known.is_some(), contrasts, dependency, reference })
     }
 }
 
-/// The micro-batches' values in a row, `[tokens]`.
-fn joined(parts: Vec<Tensor<1>>, device: &Device) -> Tensor<1> {
-    if parts.is_empty() { Tensor::zeros([0], device) } else { Tensor::cat(parts, 0) }
+/// Whether a contrast compares whole distributions, for which the clean view's must be there.
+pub(crate) fn reads_distributions(metric: &dyn DependencyMetric) -> bool {
+    metric.contrasts().iter().any(|contrast| contrast.divergence.of_sampled().is_none())
 }
 
-fn token_groups(groups: &[Group], pieces: &[Piece]) -> Vec<TokenGroup> {
+/// Image features of the pieces under the reference policy. Those of the last group are kept in `latest`: a group that was cut
+/// goes on in the next micro-batch.
+fn reference_features(
+    reference: &QwenVl,
+    groups: &[Group],
+    pieces: &[Piece],
+    latest: &mut Option<(usize, Option<Tensor<2>>)>,
+) -> Option<Tensor<2>> {
+    let mut features = Vec::new();
+    for piece in pieces {
+        let known = latest.take().filter(|(group, _)| *group == piece.group);
+        let (_, of_group) = latest.insert(known.unwrap_or_else(|| {
+            let patches: Vec<_> = groups[piece.group].task.patches.iter().collect();
+            (piece.group, reference.image_features(&patches))
+        }));
+        features.extend(of_group.clone());
+    }
+    (!features.is_empty()).then(|| Tensor::cat(features, 0))
+}
+
+pub(crate) fn token_groups(groups: &[Group], pieces: &[Piece]) -> Vec<TokenGroup> {
     let group = |piece: &Piece| {
         let group = &groups[piece.group];
         let responses = group.completions[piece.responses.clone()].iter().map(|c| c.tokens.clone()).collect();
@@ -128,14 +182,19 @@ pub(crate) fn pass(groups: &[Group], pieces: &[Piece], vision: Option<&QwenVl>) 
 
 /// Hidden states the batch's response tokens are predicted from, `[tokens, width]`.
 pub(crate) fn predicting_states(model: &QwenVl, batch: &TokenBatch) -> Tensor<2> {
+    let places = predicting_places(batch, &model.device());
+    if places.dims()[0] == 0 {
+        return Tensor::zeros([0, model.config.text.hidden_size], &model.device());
+    }
+    model.hidden(batch, None).select(0, places)
+}
+
+/// Their places in the packed batch, `[tokens]`.
+pub(crate) fn predicting_places(batch: &TokenBatch, device: &Device) -> Tensor<1, Int> {
     let places: Vec<i64> =
         batch.predicting_places().into_iter().flatten().flatten().map(|place| place as i64).collect();
     let count = places.len();
-    if count == 0 {
-        return Tensor::zeros([0, model.config.text.hidden_size], &model.device());
-    }
-    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &model.device());
-    model.hidden(batch, None).select(0, places)
+    Tensor::from_data(TensorData::new(places, [count]), device)
 }
 
 /// The batch's response tokens, packed.

@@ -1,7 +1,7 @@
 //! Groups with everything known about their tokens, and how they are handed on to credit and loss.
 
 use advantage::{Credit, Evidence, Groups};
-use burn::tensor::{Bool, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use rollout::{Completion, Finish};
 
 use crate::TrainError;
@@ -21,6 +21,8 @@ pub struct Scored {
     pub rows: Ragged,
     /// Log-probability (nats) and entropy (nats) of each token; packed, `[tokens]`.
     pub clean: TokenScores,
+    /// Whether those log-probabilities are the ones seen at sampling. Then nobody knows the entropies, and they are not numbers.
+    pub as_sampled: bool,
     /// Each contrast's log-probabilities and divergence; packed.
     pub contrasts: Vec<ContrastScores>,
     /// Dependency of each token, `[tokens]`; `None` if the recipe measures none.
@@ -43,7 +45,13 @@ impl Scored {
     pub fn not_finite(&self) -> usize {
         let contrasts = self.contrasts.iter().map(|contrast| &contrast.log_probs);
         let all = [&self.clean.log_probs].into_iter().chain(&self.reference).chain(contrasts);
-        all.map(|values| values.to_data().iter::<f64>().filter(|value| !value.is_finite()).count()).sum()
+        let all: Vec<Tensor<1>> = all.filter(|values| values.dims() != [0]).cloned().collect();
+        if all.is_empty() {
+            return 0;
+        }
+        // Counted where they are: one number comes to the host.
+        let count = Tensor::cat(all, 0).is_finite().bool_not().int().sum();
+        count.into_data().iter::<i64>().sum::<i64>() as usize
     }
 
     /// What credit assignment reads. `reward_kl` takes its share of the sampling policy's divergence from the reference off
@@ -64,8 +72,11 @@ impl Scored {
             Groups::new(self.groups.iter().map(|group| group.completions.len()).collect())?,
             self.rows.mask(&device),
         )?
-        .with_visual(self.visual())?
-        .with_entropy(self.rows.pad(self.clean.entropy.clone()))?;
+        .with_visual(self.visual())?;
+        let evidence = match self.as_sampled {
+            true => evidence,
+            false => evidence.with_entropy(self.rows.pad(self.clean.entropy.clone()))?,
+        };
         let evidence = match &self.dependency {
             Some(dependency) => evidence.with_dependency(self.rows.pad(dependency.clone()))?,
             None => evidence,
@@ -115,6 +126,7 @@ impl Scored {
                     groups,
                     rows: Ragged::new(lengths),
                     clean: TokenScores { log_probs: take(&self.clean.log_probs), entropy: take(&self.clean.entropy) },
+                    as_sampled: self.as_sampled,
                     contrasts: self.contrasts.iter().map(|contrast| contrast.map(take)).collect(),
                     dependency: self.dependency.as_ref().map(take),
                     reference: self.reference.as_ref().map(take),
@@ -138,7 +150,11 @@ impl Scored {
         let counted = self.counted(algorithm, max_new_tokens);
         let left_out = Tensor::<2, Bool>::from_data(TensorData::new(left_out, [rows.rows(), 1]), &device);
         let objective = &algorithm.objective;
-        let sampling = objective.importance.is_some().then(|| self.sampling_log_probs()).transpose()?;
+        let sampling = objective
+            .importance
+            .as_ref()
+            .map(|_| sampling_log_probs(&self.groups, "importance", &device))
+            .transpose()?;
         let old_log_probs = rows.pad(self.clean.log_probs.clone());
         let response = rows.mask(&device);
         Ok(LossInput {
@@ -169,18 +185,24 @@ impl Scored {
         let left_out = self.left_out(algorithm, max_new_tokens);
         self.rows.lengths().iter().zip(left_out).map(|(&n, left_out)| if left_out { 0 } else { n }).collect()
     }
+}
 
-    /// The engine's log-probabilities of all tokens, `[tokens]`.
-    fn sampling_log_probs(&self) -> Result<Tensor<1>, TrainError> {
-        let completions = || self.groups.iter().flat_map(|group| &group.completions);
-        if completions().any(|completion| completion.log_probs.len() != completion.tokens.len()) {
-            let needs = "a log-probability seen at sampling for every token";
-            return Err(TrainError::Objective { term: "importance", needs });
-        }
-        let values: Vec<f32> = completions().flat_map(|completion| completion.log_probs.iter().copied()).collect();
-        let count = values.len();
-        Ok(Tensor::from_data(TensorData::new(values, [count]), &self.clean.log_probs.device()))
+/// The engine's log-probabilities of all tokens, `[tokens]`.
+///
+/// # Errors
+/// If a response has not one for each token, which `term` reads.
+pub(crate) fn sampling_log_probs(
+    groups: &[Group],
+    term: &'static str,
+    device: &Device,
+) -> Result<Tensor<1>, TrainError> {
+    let completions = || groups.iter().flat_map(|group| &group.completions);
+    if completions().any(|completion| completion.log_probs.len() != completion.tokens.len()) {
+        return Err(TrainError::Objective { term, needs: "a log-probability seen at sampling for every token" });
     }
+    let values: Vec<f32> = completions().flat_map(|completion| completion.log_probs.iter().copied()).collect();
+    let count = values.len();
+    Ok(Tensor::from_data(TensorData::new(values, [count]), device))
 }
 
 /// Whether a response was cut off at the length limit, which is what the overlong filter leaves out of the loss. Its reward

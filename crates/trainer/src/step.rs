@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use advantage::Fraction;
-use burn::module::{Module as _, ParamGroup};
-use burn::optim::AdamWConfig;
-use burn::tensor::Device;
+use burn::module::{Module as _, ModuleMapper, Param, ParamGroup};
+use burn::tensor::{Device, Tensor};
 use dataset::Sampler;
 use reward::Reward;
 use rollout::RolloutError;
@@ -15,8 +14,11 @@ use vlm_model::processor::Processor;
 use crate::TrainError;
 use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
+use crate::features::FeatureCache;
+use crate::optimizer::optimizer;
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
+use crate::recompute::Recomputation;
 use crate::record::Recorder;
 use crate::report::{StepFacts, StepReport, Timings};
 use crate::run::Standing;
@@ -54,6 +56,8 @@ pub struct Trainer {
     pub step: usize,
     /// Asks the run to stop.
     pub stop: Stop,
+    /// Image features, while the vision tower stays as it is.
+    pub features: Option<FeatureCache>,
     /// What else a checkpoint holds.
     pub(crate) standing: Standing,
 }
@@ -75,8 +79,13 @@ impl Trainer {
         let device = policy.device();
         let before = self.sampler.clone();
 
-        let source =
-            Source { policy: &policy, processor: &self.processor, reward: &*self.reward, config: &self.config };
+        let source = Source {
+            policy: &policy,
+            processor: &self.processor,
+            reward: &*self.reward,
+            config: &self.config,
+            features: self.features.as_ref(),
+        };
         let sampled = source.collect(&self.problems, &mut self.sampler, self.algorithm.accuracy_band, step);
         let (mut collected, unsampled) = unless_not_finite(sampled)?;
         timings.reward = collected.judging;
@@ -95,11 +104,15 @@ impl Trainer {
             tokens_per_micro_batch: self.updater.tokens_per_micro_batch,
             seed: derive(self.config.seed, Purpose::Contrast, &[step]),
         };
-        let scored = scorer.score(std::mem::take(&mut collected.groups))?;
+        let as_sampled = self.reuses_sampling();
+        let groups = std::mem::take(&mut collected.groups);
+        let scored = if as_sampled { scorer.score_as_sampled(groups)? } else { scorer.score(groups)? };
         let not_finite = unsampled + scored.not_finite();
         let recorded = self.config.record.is_due(self.step + 1);
         let mut values = StepValues::of(&scored, recorded);
         timings.score = phase.elapsed();
+        // What sampled and scored shares the parameters' memory, which the update writes to.
+        drop(policy);
         if self.stop.is_asked() {
             return Err(self.abandon(before));
         }
@@ -125,7 +138,12 @@ impl Trainer {
                 reference: self.reference.as_ref(),
                 max_new_tokens: self.config.rollout.sampling.max_new_tokens,
             };
-            let (policy, update) = self.updater.step(self.policy.clone(), &lesson, learning_rate)?;
+            let (gradients, mut update) = self.updater.gradients(&self.policy, &lesson)?;
+            if let Some(recomputed) = update.recomputed.take() {
+                values.complete(recomputed);
+            }
+            let policy = taken(&mut self.policy);
+            let (policy, update) = self.updater.apply(policy, gradients, update, learning_rate);
             self.policy = policy;
             updates.push(update);
             timings.update += phase.elapsed();
@@ -158,6 +176,9 @@ impl Trainer {
             report.skipped_updates = self.config.update.updates_per_step;
         }
         self.standing.count(&report);
+        if as_sampled {
+            self.watch_gap(&report);
+        }
         Ok(report)
     }
 
@@ -200,6 +221,18 @@ fn unless_not_finite(sampled: Result<Collected, TrainError>) -> Result<(Collecte
     }
 }
 
+/// Takes the policy out of its place, where one without values stays, so that nothing else holds its parameters.
+fn taken(policy: &mut QwenVl) -> QwenVl {
+    struct Emptied;
+    impl ModuleMapper for Emptied {
+        fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            parameter.map(|values| Tensor::zeros([0; D], &values.device()))
+        }
+    }
+    let emptied = policy.clone().map(&mut Emptied);
+    std::mem::replace(policy, emptied)
+}
+
 /// The learning rate of a step: a linear rise, then constant.
 fn learning_rate(update: &UpdateConfig, step: usize) -> f64 {
     let rise = (step + 1) as f64 / update.warmup_steps.max(1) as f64;
@@ -209,17 +242,12 @@ fn learning_rate(update: &UpdateConfig, step: usize) -> f64 {
 /// AdamW with the papers' settings, decay on every parameter.
 #[must_use]
 pub fn updater(config: &UpdateConfig) -> Updater {
-    let optimizer = AdamWConfig::new()
-        .with_beta_1(config.beta_1)
-        .with_beta_2(config.beta_2)
-        .with_epsilon(config.epsilon)
-        .with_weight_decay(config.weight_decay)
-        .init();
     Updater {
-        optimizer,
+        optimizer: optimizer(config),
         max_gradient_norm: config.max_gradient_norm,
         tokens_per_micro_batch: config.tokens_per_micro_batch,
         freeze_vision: config.freeze_vision,
+        recompute: Recomputation::of(config),
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use crate::TrainError;
 use crate::recipe::Recipe;
 use crate::scored::Scored;
+use crate::update::Recomputed;
 
 /// Values of all tokens, response after response, and of all responses.
 #[derive(Clone, Debug, Default)]
@@ -39,13 +40,22 @@ impl StepValues {
             told.chain(std::iter::repeat(f32::NAN)).take(completion.tokens.len()).collect::<Vec<f32>>()
         };
         Self {
-            log_probs: host(&scored.clean.log_probs),
+            // Not known before the update's forward pass, if scoring made none.
+            log_probs: match scored.as_sampled {
+                true => vec![f32::NAN; scored.rows.tokens()],
+                false => host(&scored.clean.log_probs),
+            },
             sampling_log_probs: scored.groups.iter().flat_map(|group| &group.completions).flat_map(sampling).collect(),
             entropy: host(&scored.clean.entropy),
             dependency: scored.dependency.as_ref().map(host),
             contrasts: compared.iter().map(|scores| (host(&scores.log_probs), host(&scores.divergences[0]))).collect(),
             ..Self::default()
         }
+    }
+
+    /// Fills in what the update's forward pass said, if scoring made none.
+    pub(crate) fn complete(&mut self, recomputed: Recomputed) {
+        (self.log_probs, self.entropy) = (recomputed.log_probs, recomputed.entropy);
     }
 
     /// Adds the credit of the next optimizer batch.

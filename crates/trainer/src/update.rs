@@ -3,17 +3,19 @@
 use advantage::Credit;
 use burn::module::Module as _;
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
-use vlm_model::{QwenVl, TokenBatch};
+use burn::tensor::{Int, Tensor};
+use vlm_model::image_input::ImagePatches;
+use vlm_model::{KeptFeatures, KeptHidden, QwenVl, TokenBatch};
 
 use crate::TrainError;
 use crate::collect::Group;
 use crate::gradients::Gradients;
 use crate::loss::{Counts, LossInput, LossOutput};
-use crate::micro_batch::{Piece, micro_batches};
+use crate::micro_batch::{Piece, TokenCounts, micro_batches};
 use crate::ragged::Ragged;
 use crate::recipe::Algorithm;
-use crate::score::{pass, predicting_states, sampled_tokens};
+use crate::recompute::Recomputation;
+use crate::score::{pass, predicting_places, predicting_states, sampled_tokens, token_groups};
 use crate::scored::Scored;
 use crate::vocabulary::{Positions, Predictions, Vocabulary};
 
@@ -36,7 +38,7 @@ pub struct Lesson<'a> {
 
 /// What an optimizer step did. Values are averages under the objective's reduction, or 0 if it has no such term; shares are
 /// of tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateReport {
     /// The surrogate's value.
     pub policy_loss: f64,
@@ -71,6 +73,27 @@ pub struct UpdateReport {
     pub skipped: bool,
     /// What the averages are over, so that those of several steps can be put together.
     pub counts: Counts,
+    /// How many tokens were computed.
+    pub tokens: TokenCounts,
+    /// What the forward pass said of the batch's tokens, if scoring took log-probabilities from sampling.
+    pub recomputed: Option<Recomputed>,
+}
+
+/// What a forward pass says of the batch's tokens, before the policy moves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recomputed {
+    /// Log-probability of each token, nats.
+    pub log_probs: Vec<f32>,
+    /// Entropy of the distribution it was drawn from, nats.
+    pub entropy: Vec<f32>,
+}
+
+impl Recomputed {
+    fn add(&mut self, current: &Predictions) {
+        let host = |values: &Tensor<1>| values.to_data().iter::<f32>().collect::<Vec<f32>>();
+        self.log_probs.extend(host(&current.log_probs));
+        self.entropy.extend(current.entropy.as_ref().map(host).unwrap_or_default());
+    }
 }
 
 /// How the policy is changed.
@@ -83,6 +106,8 @@ pub struct Updater {
     pub tokens_per_micro_batch: usize,
     /// Whether image features are constants.
     pub freeze_vision: bool,
+    /// Whether layers are computed again in the backward pass.
+    pub(crate) recompute: Recomputation,
 }
 
 impl Updater {
@@ -99,13 +124,24 @@ impl Updater {
         learning_rate: f64,
     ) -> Result<(QwenVl, UpdateReport), TrainError> {
         let (gradients, report) = self.gradients(&policy, lesson)?;
+        Ok(self.apply(policy, gradients, report, learning_rate))
+    }
+
+    /// Moves the policy along a gradient, in place where nothing else holds its parameters, and completes the report.
+    pub(crate) fn apply(
+        &mut self,
+        policy: QwenVl,
+        gradients: Gradients,
+        report: UpdateReport,
+        learning_rate: f64,
+    ) -> (QwenVl, UpdateReport) {
         let clipped = gradients.clip(&policy, self.max_gradient_norm);
         let skipped = !clipped.norm.is_finite();
         if skipped {
             tracing::warn!("the gradient's norm is {}: this update is left out", clipped.norm);
         }
         let policy = if skipped { policy } else { self.optimizer.step(learning_rate, policy, clipped.gradient) };
-        Ok((policy, UpdateReport { gradient_norm: clipped.norm, skipped, ..report }))
+        (policy, UpdateReport { gradient_norm: clipped.norm, skipped, ..report })
     }
 
     /// The objective's gradient, summed over micro-batches and not yet clipped, and a report without its norm.
@@ -119,13 +155,20 @@ impl Updater {
         let whole = batch.loss_input(lesson.credit, algorithm, lesson.max_new_tokens)?;
         let mut gradients = Gradients::default();
         let mut parts = [0.0; 12];
+        let mut recomputed = batch.as_sampled.then(Recomputed::default);
         let mut row = 0;
-        for pieces in micro_batches(&batch.lengths(), self.tokens_per_micro_batch) {
+        let (groups, trains_vision) = (&batch.groups, !self.freeze_vision);
+        let passes = micro_batches(&batch.lengths(), self.tokens_per_micro_batch);
+        let recompute = self.recompute.decide(policy, groups, &passes, trains_vision);
+        for pieces in passes {
             let rows = pieces.iter().map(|piece| piece.responses.len()).sum();
-            let vision = (!self.freeze_vision).then_some(policy);
-            let entropy = objective.wants_entropy();
-            let pass = Pass { policy, vocabulary, groups: &batch.groups, pieces: &pieces, vision, entropy, reference };
+            let entropy = objective.wants_entropy() || recomputed.is_some();
+            let pieces = &pieces;
+            let pass = Pass { policy, vocabulary, groups, pieces, trains_vision, entropy, reference, recompute };
             let share = pass.backward(&mut gradients, |current, ragged| {
+                if let Some(recomputed) = &mut recomputed {
+                    recomputed.add(&current);
+                }
                 let input = LossInput {
                     log_probs: ragged.pad(current.log_probs),
                     entropy: current.entropy.map(|entropy| ragged.pad(entropy)),
@@ -138,7 +181,8 @@ impl Updater {
             row += rows;
         }
         let counts = objective.reduction.counts(&batch.counted(algorithm, lesson.max_new_tokens), &whole.weights);
-        Ok((gradients, UpdateReport { counts, ..UpdateReport::from(parts) }))
+        let tokens = TokenCounts::of(&batch.lengths(), self.tokens_per_micro_batch);
+        Ok((gradients, UpdateReport { counts, recomputed, tokens, ..UpdateReport::from(parts) }))
     }
 }
 
@@ -165,6 +209,8 @@ impl From<[f64; 12]> for UpdateReport {
             gradient_norm: 0.0,
             skipped: false,
             counts: Counts::default(),
+            recomputed: None,
+            tokens: TokenCounts::default(),
         }
     }
 }
@@ -175,12 +221,22 @@ pub(crate) struct Pass<'a> {
     pub(crate) vocabulary: &'a Vocabulary,
     pub(crate) groups: &'a [Group],
     pub(crate) pieces: &'a [Piece],
-    /// Recomputes image features, so that gradients reach the vision tower; `None` takes those of the rollout.
-    pub(crate) vision: Option<&'a QwenVl>,
+    /// Whether gradients reach the vision tower, whose features are computed anew then; else those of the rollout are taken.
+    pub(crate) trains_vision: bool,
     /// Whether the objective reads entropies.
     pub(crate) entropy: bool,
     /// The reference policy, if the objective reads divergences from it.
     pub(crate) reference: Option<&'a QwenVl>,
+    /// Whether layers are computed again in the backward pass.
+    pub(crate) recompute: bool,
+}
+
+/// The trunk's half of a pass, to be differentiated when the gradient of its states is known.
+enum Trunk<'a> {
+    /// The states, with the graph that made them.
+    Graph(Tensor<2>),
+    /// What the layers were given, and those of the vision tower.
+    Kept(Box<KeptHidden<'a>>, Tensor<1, Int>, Option<Box<KeptFeatures<'a>>>),
 }
 
 impl Pass<'_> {
@@ -193,16 +249,16 @@ impl Pass<'_> {
         gradients: &mut Gradients,
         objective: impl FnOnce(Predictions, &Ragged) -> Result<LossOutput, TrainError>,
     ) -> Result<Vec<f64>, TrainError> {
-        let batch = pass(self.groups, self.pieces, self.vision)?;
+        let (batch, kept_features) = self.batch()?;
         let rows = Ragged::new(batch.groups.iter().flat_map(|group| group.responses.iter().map(Vec::len)).collect());
         if rows.tokens() == 0 {
             return Ok(Vec::new());
         }
         let frozen = self.policy.valid();
         let sampled = sampled_tokens(&batch, &frozen);
-        let hidden = predicting_states(self.policy, &batch);
+        let (hidden, trunk) = self.forward(&batch, kept_features);
         let reference = self.reference.map(|reference| (reference, self.states_of(reference, batch)));
-        let positions = Positions { hidden: hidden.clone().inner(), sampled, entropy: self.entropy, reference };
+        let positions = Positions { hidden, sampled, entropy: self.entropy, reference };
 
         let leaf = |values: Tensor<1>| values.autodiff().require_grad();
         let Predictions { log_probs, entropy, reference_divergence } = self.vocabulary.predictions(&frozen, &positions);
@@ -220,15 +276,55 @@ impl Pass<'_> {
             reference_divergence: read.reference_divergence.as_ref().and_then(&mut gradient),
         };
         let upstream = self.vocabulary.backward(self.policy, &positions, &upstream, gradients);
-        let trunk = (hidden * upstream.autodiff()).sum().backward();
-        gradients.add(self.policy, GradientsParams::from_grads(trunk, self.policy));
+        trunk.backward(self.policy, upstream, gradients);
         Ok(parts.into_data().iter::<f64>().collect())
+    }
+
+    /// The packed tokens, and what the vision tower keeps where it computes its layers again.
+    fn batch(&self) -> Result<(TokenBatch, Option<Box<KeptFeatures<'_>>>), TrainError> {
+        if !(self.recompute && self.trains_vision) {
+            return Ok((pass(self.groups, self.pieces, self.trains_vision.then_some(self.policy))?, None));
+        }
+        let (features, kept) = self.policy.image_features_kept(&self.images()).unzip();
+        Ok((TokenBatch::new(token_groups(self.groups, self.pieces), features)?, kept.map(Box::new)))
+    }
+
+    /// The states that response tokens are predicted from, without autodiff, and what the backward pass needs.
+    fn forward<'a>(&'a self, batch: &TokenBatch, features: Option<Box<KeptFeatures<'a>>>) -> (Tensor<2>, Trunk<'a>) {
+        if !self.recompute {
+            let states = predicting_states(self.policy, batch);
+            return (states.clone().inner(), Trunk::Graph(states));
+        }
+        let (hidden, kept) = self.policy.hidden_kept(batch);
+        let places = predicting_places(batch, &hidden.device());
+        (hidden.select(0, places.clone()), Trunk::Kept(Box::new(kept), places, features))
+    }
+
+    fn images(&self) -> Vec<&ImagePatches> {
+        self.pieces.iter().flat_map(|piece| &self.groups[piece.group].task.patches).collect()
     }
 
     /// The reference policy's states of the same tokens, from images it looks at itself.
     fn states_of(&self, reference: &QwenVl, mut batch: TokenBatch) -> Tensor<2> {
-        let images: Vec<_> = self.pieces.iter().flat_map(|piece| &self.groups[piece.group].task.patches).collect();
-        batch.image_features = reference.image_features(&images);
+        batch.image_features = reference.image_features(&self.images());
         predicting_states(reference, &batch)
+    }
+}
+
+impl Trunk<'_> {
+    /// Adds the gradient of all parameters but the output projection, for that of the states.
+    fn backward(self, policy: &QwenVl, upstream: Tensor<2>, gradients: &mut Gradients) {
+        let along = |states: Tensor<2>| (states * upstream.autodiff()).sum();
+        match self {
+            Self::Graph(states) => {
+                gradients.add(policy, GradientsParams::from_grads(along(states).backward(), policy));
+            }
+            Self::Kept(kept, places, features) => {
+                let of_features = kept.backward(|hidden| along(hidden.select(0, places)), gradients);
+                if let (Some(features), Some(of_features)) = (features, of_features) {
+                    features.backward(of_features, gradients);
+                }
+            }
+        }
     }
 }

@@ -129,7 +129,6 @@ pub(crate) struct Views<'a> {
 /// A micro-batch, with the states that several contrasts may ask for.
 pub(crate) struct Seen<'a> {
     pub(crate) pieces: &'a [Piece],
-    pub(crate) clean: Tensor<2>,
     pub(crate) blind: Option<Tensor<2>>,
 }
 
@@ -138,30 +137,38 @@ impl<'a> Views<'a> {
         Self { scorer, groups, lengths: lengths_of(groups), latest: BTreeMap::new() }
     }
 
-    /// States that the micro-batch's response tokens are predicted from, `[tokens, width]`, on one side of a contrast.
+    /// States that the micro-batch's response tokens are predicted from, `[tokens, width]`, on one side of a contrast; `None` if
+    /// they are those of the clean view.
     ///
     /// Without images all views are the clean one. A view that every response has of its own takes passes of its own, each
     /// within the budget.
-    pub(crate) fn states(&mut self, seen: &mut Seen, view: &View, at: (usize, Side)) -> Result<Tensor<2>, TrainError> {
+    pub(crate) fn states(
+        &mut self,
+        seen: &mut Seen,
+        view: &View,
+        at: (usize, Side),
+    ) -> Result<Option<Tensor<2>>, TrainError> {
         if seen.pieces.iter().all(|piece| self.groups[piece.group].task.prompt.image_tokens() == 0) {
-            return Ok(seen.clean.clone());
+            return Ok(None);
         }
         match view {
-            View::Clean => Ok(seen.clean.clone()),
+            View::Clean => Ok(None),
             View::Blind => {
                 let blind = match seen.blind.take() {
                     Some(blind) => blind,
                     None => self.pass(seen.pieces, view, at)?,
                 };
                 seen.blind = Some(blind.clone());
-                Ok(blind)
+                Ok(Some(blind))
             }
-            View::Perturbed(PerturbedImage { draws: Draws::PerPrompt, .. }) => self.pass(seen.pieces, view, at),
+            View::Perturbed(PerturbedImage { draws: Draws::PerPrompt, .. }) => {
+                self.pass(seen.pieces, view, at).map(Some)
+            }
             View::Perturbed(PerturbedImage { draws: Draws::PerResponse, .. }) => {
                 let batches = one_prompt_each(&self.lengths, seen.pieces, self.scorer.tokens_per_micro_batch);
                 let states = batches.iter().map(|pieces| self.pass(pieces, view, at));
                 let states: Vec<Tensor<2>> = states.collect::<Result<_, _>>()?;
-                Ok(if states.is_empty() { seen.clean.clone() } else { Tensor::cat(states, 0) })
+                Ok((!states.is_empty()).then(|| Tensor::cat(states, 0)))
             }
         }
     }

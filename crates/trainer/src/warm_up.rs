@@ -11,7 +11,7 @@ use vlm_model::QwenVl;
 
 use crate::TrainError;
 use crate::collect::{Group, Source};
-use crate::config::{TrainConfig, UpdateConfig};
+use crate::config::UpdateConfig;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::gradients::Gradients;
 use crate::loss::LossOutput;
@@ -20,7 +20,7 @@ use crate::prepare::prepare;
 use crate::problems::Problems;
 use crate::seeds::{Purpose, derive};
 use crate::step::updater;
-use crate::update::Pass;
+use crate::update::{Pass, Updater};
 use crate::vocabulary::Vocabulary;
 
 /// Settings of a warm-up.
@@ -74,17 +74,17 @@ impl WarmUp {
         let checked_problems = Problems::new(Dataset::of(checked_problems.to_vec()));
         let vocabulary = Vocabulary::plain(config.update.vocabulary_chunk);
         let update = UpdateConfig { learning_rate: self.learning_rate, ..config.update };
-        let mut optimizer = updater(&update).optimizer;
+        let mut updater = updater(&update);
         let mut sampler = Sampler::new(derive(config.seed, Purpose::Teacher, &[]), taught.len())?;
         for step in 0..self.max_steps {
             let batch: Vec<&Problem> =
                 sampler.next_batch(self.problems_per_step).into_iter().map(|i| taught[i]).collect();
             let groups = batch.iter().map(|problem| teach(problem, source)).collect::<Result<Vec<_>, _>>()?;
-            let (gradients, loss) = likelihood(&policy, &groups, &vocabulary, config)?;
+            let (gradients, loss) = likelihood(&policy, &groups, &vocabulary, &updater)?;
             let clipped = gradients.clip(&policy, config.update.max_gradient_norm);
             if clipped.norm.is_finite() {
                 let rise = ((step + 1) as f64 / self.rise_steps.max(1) as f64).min(1.0);
-                policy = optimizer.step(self.learning_rate * rise, policy, clipped.gradient);
+                policy = updater.optimizer.step(self.learning_rate * rise, policy, clipped.gradient);
             }
             let look = (step + 1).is_multiple_of(self.check_every.max(1));
             let checked = look.then(|| {
@@ -145,7 +145,7 @@ fn likelihood(
     policy: &QwenVl,
     groups: &[Group],
     vocabulary: &Vocabulary,
-    config: &TrainConfig,
+    updater: &Updater,
 ) -> Result<(Gradients, f64), TrainError> {
     let lengths: Vec<GroupLengths> = groups
         .iter()
@@ -157,9 +157,12 @@ fn likelihood(
     let tokens: usize = lengths.iter().flat_map(|lengths| &lengths.responses).sum();
     let mut gradients = Gradients::default();
     let mut loss = 0.0;
-    for pieces in micro_batches(&lengths, config.update.tokens_per_micro_batch) {
-        let vision = (!config.update.freeze_vision).then_some(policy);
-        let pass = Pass { policy, vocabulary, groups, pieces: &pieces, vision, entropy: false, reference: None };
+    let trains_vision = !updater.freeze_vision;
+    let passes = micro_batches(&lengths, updater.tokens_per_micro_batch);
+    let recompute = updater.recompute.decide(policy, groups, &passes, trains_vision);
+    for pieces in &passes {
+        let (entropy, reference) = (false, None);
+        let pass = Pass { policy, vocabulary, groups, pieces, trains_vision, entropy, reference, recompute };
         let parts = pass.backward(&mut gradients, |current, _| {
             let total = current.log_probs.sum().neg() / tokens as f64;
             Ok(LossOutput { parts: total.clone().detach(), total })

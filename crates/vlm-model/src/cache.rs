@@ -17,6 +17,14 @@ pub struct KeyValueCache {
     pub(crate) groups: Vec<GroupCache>,
 }
 
+/// A prompt that was read, to be continued by a group of its own. It shares its tensors with the cache it is from.
+#[derive(Clone, Debug)]
+pub struct CachedPrompt {
+    next_position: usize,
+    /// For each layer its keys and values, and what hides some of them.
+    layers: Vec<((Tensor<3>, Tensor<3>), Option<Tensor<1>>)>,
+}
+
 /// One prompt and the responses that continue it.
 #[derive(Debug)]
 pub(crate) struct GroupCache {
@@ -56,6 +64,24 @@ impl KeyValueCache {
     #[must_use]
     pub fn group_count(&self) -> usize {
         self.groups.len()
+    }
+
+    /// The prompt of a group that was read and not yet continued.
+    ///
+    /// # Panics
+    /// If there is no such group, or it was continued.
+    #[must_use]
+    pub fn prompt(&self, group: usize) -> CachedPrompt {
+        let group = &self.groups[group];
+        assert_eq!(group.rows, 0, "a prompt is taken before responses continue it");
+        let layers = group.layers.iter().map(|layer| (layer.prompt.clone(), layer.prompt_bias.clone()));
+        CachedPrompt { next_position: group.next_position, layers: layers.collect() }
+    }
+
+    /// Opens the next group with a prompt that was read before.
+    pub fn open(&mut self, prompt: &CachedPrompt) {
+        let layers = prompt.layers.iter().cloned().map(|(keys, bias)| LayerCache::new(keys, bias)).collect();
+        self.groups.push(GroupCache { next_position: prompt.next_position, rows: 0, layers });
     }
 
     /// Keeps only some of a group's responses, named by their present rows.

@@ -50,6 +50,13 @@ pub struct DecoderLayer {
     pub mlp: GatedMlp,
 }
 
+/// Where a batch's tokens stand, and who sees whom.
+pub(crate) struct Frame {
+    /// Cosines and sines of the tokens' positions, each `[tokens, 1, head width / 2]`.
+    rotary: (Tensor<3>, Tensor<3>),
+    layout: Layout,
+}
+
 impl LanguageModel {
     pub(crate) fn build(b: &mut Builder, config: &ModelConfig) -> Result<Self, ModelError> {
         let text = &config.text;
@@ -76,18 +83,11 @@ impl LanguageModel {
         config: &ModelConfig,
         mut observe: impl FnMut(&Tensor<2>),
     ) -> Tensor<2> {
-        let device = self.embed_tokens.weight.val().device();
-        let runs = positions_of(batch, cache.as_deref_mut());
-        let half = config.head_width() / 2;
-        let angles = positions::angles(runs.iter(), config);
-        let rotary = cosines_and_sines(&angles, angles.len() / half, half, &device);
-        let layout = Layout::new(batch, &device);
-
+        let frame = self.frame(batch, cache.as_deref_mut(), config);
         let mut x = self.embed(batch);
-        let rotary = (rotary.0.cast(x.dtype()), rotary.1.cast(x.dtype()));
         observe(&x);
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, &rotary, &layout, index, cache.as_deref_mut());
+            x = layer.forward(x, &frame, index, cache.as_deref_mut());
             if index + 1 < self.layers.len() {
                 observe(&x);
             }
@@ -97,9 +97,19 @@ impl LanguageModel {
         x
     }
 
+    /// What every layer needs to know of a batch. With a cache, opens its groups and moves their clocks on.
+    pub(crate) fn frame(&self, batch: &TokenBatch, cache: Option<&mut KeyValueCache>, config: &ModelConfig) -> Frame {
+        let table = self.embed_tokens.weight.val();
+        let (device, dtype) = (table.device(), table.dtype());
+        let half = config.head_width() / 2;
+        let angles = positions::angles(positions_of(batch, cache).iter(), config);
+        let (cos, sin) = cosines_and_sines(&angles, angles.len() / half, half, &device);
+        Frame { rotary: (cos.cast(dtype), sin.cast(dtype)), layout: Layout::new(batch, &device) }
+    }
+
     /// Token vectors, with the image features in the places of the prompts' image placeholders. Placeholders that a
     /// response might contain stay ordinary tokens.
-    fn embed(&self, batch: &TokenBatch) -> Tensor<2> {
+    pub(crate) fn embed(&self, batch: &TokenBatch) -> Tensor<2> {
         let table = self.embed_tokens.weight.val();
         let device = table.device();
         let (mut ids, mut sources, mut features) = (Vec::new(), Vec::new(), 0);
@@ -178,14 +188,14 @@ impl DecoderLayer {
         })
     }
 
-    fn forward(
+    pub(crate) fn forward(
         &self,
         x: Tensor<2>,
-        rotary: &(Tensor<3>, Tensor<3>),
-        layout: &Layout,
+        frame: &Frame,
         layer: usize,
         cache: Option<&mut KeyValueCache>,
     ) -> Tensor<2> {
+        let Frame { rotary, layout } = frame;
         let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), rotary, layout, layer, cache);
         x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
     }

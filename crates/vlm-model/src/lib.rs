@@ -5,7 +5,8 @@
 //!
 //! The crate's central decision is [`TokenBatch`]: tokens are packed without padding, and the responses of a group share one
 //! prompt. Prefill, decoding, scoring and the training pass are the same code, each prompt is computed once, and there is no
-//! padding side to get wrong. Its price is attention group by group, which small groups on large GPUs will feel.
+//! padding side to get wrong. Its price is attention run by run on devices without a kernel for it, which small groups on
+//! large GPUs will feel.
 //!
 //! `unsafe` is used in one place: weight files are memory-mapped ([`Checkpoint`]).
 //!
@@ -15,7 +16,7 @@
 //! | messages to text to tokens | [`text_input`] |
 //! | both at once | [`processor::Processor`] |
 //! | patches to image tokens | [`vision::VisionTower`] |
-//! | tokens to hidden states | [`QwenVl::hidden`] |
+//! | tokens to hidden states | [`QwenVl::hidden`], [`QwenVl::hidden_kept`] |
 //! | hidden states to logits | [`QwenVl::logits`] |
 //! | weights in and out | [`load`], [`export()`] |
 //!
@@ -43,6 +44,7 @@
 //! ```
 
 mod model;
+mod recompute;
 
 mod batch;
 mod cache;
@@ -64,7 +66,7 @@ mod limits;
 mod weights;
 
 pub use batch::{PromptTokens, TokenBatch, TokenGroup};
-pub use cache::KeyValueCache;
+pub use cache::{CachedPrompt, KeyValueCache};
 pub use checkpoint::{Checkpoint, load};
 pub use config::{ModelConfig, SpecialTokens, TextConfig, VisionConfig};
 pub use error::ModelError;
@@ -73,6 +75,7 @@ pub use language::positions::Positions;
 pub use layers::{GatedMlp, Linear, RmsNorm};
 pub use limits::{MAX_JSON_BYTES, MAX_TEMPLATE_BYTES, MAX_TOKENIZER_BYTES, MAX_WEIGHTS_HEADER_BYTES};
 pub use model::QwenVl;
+pub use recompute::{GradientSink, KeptFeatures, KeptHidden};
 pub use weights::{Init, SeededInit, WeightSource};
 
 const WEIGHTS_FILE: &str = "model.safetensors";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::nn::Gelu;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use kernels::AttentionPlan;
 
 use crate::ModelError;
@@ -41,6 +41,20 @@ pub struct VisionTower {
     /// The tower's shape.
     #[module(skip)]
     pub config: VisionConfig,
+}
+
+/// Where the patches of some images stand, and which of them see one another.
+pub(crate) struct VisionFrame {
+    /// From the order of the patches to that of the blocks, window by window.
+    pub(crate) order: Tensor<1, Int>,
+    /// From the order of the cells to that of the image tokens.
+    pub(crate) cell_places: Tensor<1, Int>,
+    cos: Tensor<3>,
+    sin: Tensor<3>,
+    windows: Arc<AttentionPlan>,
+    frames: Arc<AttentionPlan>,
+    /// Blocks whose patches see their whole frame.
+    full: Vec<usize>,
 }
 
 /// Embeds the pixels of a patch; a 3-D convolution whose stride is its kernel, hence a matrix product.
@@ -107,24 +121,33 @@ impl VisionTower {
     /// As [`Self::forward`], showing `observe` the patch embeddings in merge order and then every block's output in window
     /// order, each `[patches, width]`.
     pub fn forward_observed(&self, images: &[&ImagePatches], mut observe: impl FnMut(&Tensor<2>)) -> Tensor<2> {
+        let frame = self.frame(images);
+        let x = self.patch_embed.forward(images);
+        observe(&x);
+        let mut x = x.select(0, frame.order.clone());
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, &frame, index);
+            observe(&x);
+        }
+        self.merger.forward(x).select(0, frame.cell_places)
+    }
+
+    /// What every block needs to know of some images.
+    pub(crate) fn frame(&self, images: &[&ImagePatches]) -> VisionFrame {
         let device = self.patch_embed.proj.weight.val().device();
         let grids: Vec<_> = images.iter().map(|image| image.grid).collect();
         let geometry = Geometry::new(&grids, &self.config);
         let order = index_tensor(&geometry.patch_order(self.config.spatial_merge_size), &device);
         let (cos, sin) = self.rotary(&geometry, &device);
-        let (cos, sin) = (cos.select(0, order.clone()), sin.select(0, order.clone()));
-        let windows = segments(&geometry.window_lengths);
-        let frames = segments(&geometry.frame_lengths);
-
-        let x = self.patch_embed.forward(images, &device);
-        observe(&x);
-        let mut x = x.select(0, order);
-        for (index, block) in self.blocks.iter().enumerate() {
-            let plan = if self.config.fullatt_block_indexes.contains(&index) { &frames } else { &windows };
-            x = block.forward(x, &cos, &sin, plan);
-            observe(&x);
+        VisionFrame {
+            cos: cos.select(0, order.clone()),
+            sin: sin.select(0, order.clone()),
+            order,
+            cell_places: index_tensor(&geometry.cell_places(), &device),
+            windows: segments(&geometry.window_lengths),
+            frames: segments(&geometry.frame_lengths),
+            full: self.config.fullatt_block_indexes.clone(),
         }
-        self.merger.forward(x).select(0, index_tensor(&geometry.cell_places(), &device))
     }
 
     /// Rotary cosines and sines: half of a head's frequencies follow the row, half the column.
@@ -153,13 +176,13 @@ pub(crate) fn cosines_and_sines(angles: &[f32], tokens: usize, half: usize, devi
 impl PatchEmbedding {
     /// # Shapes
     /// - returns `[patches of all images, width]`
-    fn forward(&self, images: &[&ImagePatches], device: &Device) -> Tensor<2> {
+    pub(crate) fn forward(&self, images: &[&ImagePatches]) -> Tensor<2> {
         let kernel = self.proj.weight.val();
         let [width, channels, frames, height, side] = kernel.dims();
         let pixels_per_patch = channels * frames * height * side;
         let pixels: Vec<f32> = images.iter().flat_map(|image| image.pixels.iter().copied()).collect();
         let patches = pixels.len() / pixels_per_patch;
-        let pixels = Tensor::<2>::from_data(TensorData::new(pixels, [patches, pixels_per_patch]), device);
+        let pixels = Tensor::<2>::from_data(TensorData::new(pixels, [patches, pixels_per_patch]), &kernel.device());
         let pixels = if pixels.dtype() == kernel.dtype() { pixels } else { pixels.cast(kernel.dtype()) };
         pixels.matmul(kernel.reshape([width, pixels_per_patch]).transpose())
     }
@@ -175,8 +198,9 @@ impl VisionBlock {
         })
     }
 
-    fn forward(&self, x: Tensor<2>, cos: &Tensor<3>, sin: &Tensor<3>, plan: &Arc<AttentionPlan>) -> Tensor<2> {
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x), cos, sin, plan);
+    pub(crate) fn forward(&self, x: Tensor<2>, frame: &VisionFrame, index: usize) -> Tensor<2> {
+        let plan = if frame.full.contains(&index) { &frame.frames } else { &frame.windows };
+        let x = x.clone() + self.attn.forward(self.norm1.forward(x), &frame.cos, &frame.sin, plan);
         x.clone() + self.mlp.forward(self.norm2.forward(x))
     }
 }
@@ -197,7 +221,7 @@ impl PatchMerger {
     /// # Shapes
     /// - `x`: `[patches, width]`, the patches of a cell next to each other
     /// - returns `[cells, out width]`
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let joined = self.mlp.0.weight.val().dims()[1];
         let [patches, width] = x.dims();
         let x = self.ln_q.forward(x).reshape([patches * width / joined, joined]);

@@ -1,12 +1,9 @@
 //! The Jensen-Shannon divergence over the whole vocabulary.
 
-use std::f64::consts::LN_2;
-
-use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Divergence, expectation, log_probs, not_below_zero};
+use super::{Divergence, in_f32};
 
 /// Mean divergence of the clean and the contrast prediction from their mixture; symmetric, at most `log(2)`.
 ///
@@ -36,9 +33,5 @@ impl Divergence for JensenShannon {
 /// # Panics
 /// If the shapes differ.
 pub fn jensen_shannon(clean: Tensor<2>, contrast: Tensor<2>) -> Tensor<1> {
-    let (clean, contrast) = (log_probs(clean), log_probs(contrast));
-    let difference = clean.clone() - contrast.clone();
-    let from_clean = expectation(clean, log_sigmoid(difference.clone()) + LN_2);
-    let from_contrast = expectation(contrast, log_sigmoid(difference.neg()) + LN_2);
-    not_below_zero((from_clean + from_contrast) * 0.5)
+    kernels::jensen_shannon(in_f32(clean), in_f32(contrast))
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Divergence, of_sampled};
+use super::{Divergence, SampledDivergence, of_sampled};
 
 /// The clean probability of the sampled token less the contrast's: a share in `-1..=1`, not nats.
 ///
@@ -18,7 +18,17 @@ pub struct ProbabilityDrop {}
 
 impl Divergence for ProbabilityDrop {
     fn per_token(&self, clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> Tensor<1> {
-        let (clean, contrast) = of_sampled(clean, contrast, sampled);
+        let (clean, contrast) = of_sampled(clean, contrast, &sampled);
+        self.between(clean, contrast)
+    }
+
+    fn of_sampled(&self) -> Option<&dyn SampledDivergence> {
+        Some(self)
+    }
+}
+
+impl SampledDivergence for ProbabilityDrop {
+    fn of_log_probs(&self, clean: Tensor<1>, contrast: Tensor<1>) -> Tensor<1> {
         self.between(clean, contrast)
     }
 }

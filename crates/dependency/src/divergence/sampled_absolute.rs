@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Divergence, of_sampled, within};
+use super::{Divergence, SampledDivergence, of_sampled, within};
 use crate::Positive;
 
 /// How far apart the two log-probabilities of the sampled token are, whichever is higher.
@@ -22,7 +22,17 @@ pub struct SampledAbsolute {
 
 impl Divergence for SampledAbsolute {
     fn per_token(&self, clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> Tensor<1> {
-        let (clean, contrast) = of_sampled(clean, contrast, sampled);
+        let (clean, contrast) = of_sampled(clean, contrast, &sampled);
+        self.between(clean, contrast)
+    }
+
+    fn of_sampled(&self) -> Option<&dyn SampledDivergence> {
+        Some(self)
+    }
+}
+
+impl SampledDivergence for SampledAbsolute {
+    fn of_log_probs(&self, clean: Tensor<1>, contrast: Tensor<1>) -> Tensor<1> {
         self.between(clean, contrast)
     }
 }

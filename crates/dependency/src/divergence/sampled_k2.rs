@@ -3,7 +3,7 @@
 use burn::tensor::{FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::{Divergence, of_sampled, within};
+use super::{Divergence, SampledDivergence, of_sampled, within};
 use crate::Positive;
 
 /// `d^2 / 2`, where `d` is the contrast's log-probability of the sampled token less the clean one's.
@@ -24,7 +24,17 @@ pub struct SampledK2 {
 
 impl Divergence for SampledK2 {
     fn per_token(&self, clean: Tensor<2>, contrast: Tensor<2>, sampled: Tensor<1, Int>) -> Tensor<1> {
-        let (clean, contrast) = of_sampled(clean, contrast, sampled);
+        let (clean, contrast) = of_sampled(clean, contrast, &sampled);
+        self.between(clean, contrast)
+    }
+
+    fn of_sampled(&self) -> Option<&dyn SampledDivergence> {
+        Some(self)
+    }
+}
+
+impl SampledDivergence for SampledK2 {
+    fn of_log_probs(&self, clean: Tensor<1>, contrast: Tensor<1>) -> Tensor<1> {
         self.between(clean, contrast)
     }
 }

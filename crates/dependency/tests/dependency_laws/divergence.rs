@@ -48,7 +48,7 @@ pub(crate) fn pair_of_sizes(sizes: &'static [f32]) -> impl Strategy<Value = Pair
 
 const CAP: Positive = Positive::literal(1.5);
 
-fn built_ins() -> impl Strategy<Value = BuiltInDivergence> {
+pub(crate) fn built_ins() -> impl Strategy<Value = BuiltInDivergence> {
     select(vec![
         BuiltInDivergence::ForwardKl(ForwardKl {}),
         BuiltInDivergence::JensenShannon(JensenShannon {}),

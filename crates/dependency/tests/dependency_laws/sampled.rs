@@ -1,11 +1,13 @@
 //! Laws of the estimates that need the sampled token only.
 
 use burn::tensor::Tensor;
-use dependency::{BuiltInDivergence, Positive, ProbabilityDrop, SampledAbsolute, SampledK1, SampledK2, SampledK3};
+use dependency::{
+    BuiltInDivergence, Divergence as _, Positive, ProbabilityDrop, SampledAbsolute, SampledK1, SampledK2, SampledK3,
+};
 use proptest::prelude::*;
 
 use crate::device::device;
-use crate::divergence::{Pair, log_probs, measure, naive_kl, pair_of_sizes, values};
+use crate::divergence::{Pair, built_ins, log_probs, measure, naive_kl, pair_of_sizes, values};
 
 /// The estimate of the first token, for every token that could have been sampled.
 fn of_every_token(estimate: BuiltInDivergence, pair: &Pair) -> Vec<f64> {
@@ -32,6 +34,28 @@ proptest! {
         let (mean, clean, contrast) = expected(estimate, &pair);
         let kl = naive_kl(&clean, |index| contrast[index]);
         prop_assert!((mean - kl).abs() <= 1e-4 * (1.0 + kl), "{} but expected {}", mean, kl);
+    }
+
+    /// From log-probabilities of the sampled tokens comes what comes from the logits; only divergences of whole distributions
+    /// cannot do without them.
+    #[test]
+    fn log_probabilities_are_enough(pair in pair_of_sizes(&[0.01, 1.0, 5.0]), divergence in built_ins()) {
+        let of_sampled = |rows: &[Vec<f32>]| {
+            let chosen = rows.iter().zip(&pair.sampled).map(|(row, &token)| log_probs(row)[token] as f32);
+            Tensor::<1>::from_data(chosen.collect::<Vec<f32>>().as_slice(), &device())
+        };
+        let Some(sampled) = divergence.of_sampled() else {
+            let whole = matches!(
+                divergence,
+                BuiltInDivergence::ForwardKl(_) | BuiltInDivergence::JensenShannon(_) | BuiltInDivergence::Entropy(_)
+            );
+            prop_assert!(whole, "{:?}", divergence);
+            return Ok(());
+        };
+        let found = values(sampled.of_log_probs(of_sampled(&pair.clean), of_sampled(&pair.contrast)));
+        for (found, expected) in found.into_iter().zip(measure(divergence, &pair)) {
+            prop_assert!((found - expected).abs() <= 1e-5 * (1.0 + expected.abs()), "{} but {}", found, expected);
+        }
     }
 
     /// What one token loses others gain.

@@ -136,6 +136,7 @@ mod tests {
                 validation: accuracy
                     .map(|accuracy| Validation { accuracy: Some(accuracy), terms: terms(*step).to_owned() }),
                 skipped_in_a_row: 0,
+                sampling_gap: 0.0,
             };
             let text = serde_json::to_string(&state).expect("numbers");
             fs::write(path.join(STATE_FILE), text).expect("a writable folder");

@@ -42,6 +42,16 @@ impl TrainConfig {
             ("update.beta_1", update.beta_1.to_string(), is_share(update.beta_1)),
             ("update.beta_2", update.beta_2.to_string(), is_share(update.beta_2)),
             ("update.epsilon", update.epsilon.to_string(), update.epsilon > 0.0 && update.epsilon.is_finite()),
+            (
+                "update.max_sampling_gap",
+                update.max_sampling_gap.to_string(),
+                update.max_sampling_gap >= 0.0 && update.max_sampling_gap.is_finite(),
+            ),
+            (
+                "update.activation_gib",
+                update.activation_gib.to_string(),
+                update.activation_gib >= 0.0 && update.activation_gib.is_finite(),
+            ),
             ("update.max_gradient_norm", update.max_gradient_norm.to_string(), update.max_gradient_norm > 0.0),
         ];
         if let Some((key, value, _)) = ranges.iter().find(|(_, _, holds)| !holds) {

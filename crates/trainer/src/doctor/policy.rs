@@ -118,9 +118,10 @@ fn backward(device: &Device) -> Result<Vec<Output>, TrainError> {
         vocabulary: &vocabulary,
         groups: &groups,
         pieces: &pieces,
-        vision: Some(&policy),
+        trains_vision: true,
         entropy: true,
         reference: None,
+        recompute: false,
     };
     let mut gradients = Gradients::default();
     pass.backward(&mut gradients, |current, rows| {

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use reward::BuiltInPart;
-use sysinfo::{Disks, MemoryRefreshKind, RefreshKind, System};
+use sysinfo::Disks;
 
 use super::memory::{Memory, mebibytes};
 use super::{CheckState, DryRun, existing};
 use crate::config::TrainConfig;
 use crate::recipe::Recipe;
+use crate::recompute::free_memory;
 use crate::run::{Reopened, Resumption, holds_run};
 
 impl DryRun {
@@ -108,14 +109,6 @@ impl DryRun {
             self.add("memory", CheckState::Failed, format!("{text}; {advice}, or take a smaller model"));
         }
     }
-}
-
-/// Bytes that can be taken, within the limits of a container.
-fn free_memory() -> u64 {
-    let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    let system = System::new_with_specifics(memory);
-    let available = system.available_memory();
-    system.cgroup_limits().map_or(available, |limits| available.min(limits.free_memory))
 }
 
 /// Whether a command names a file, or one on the path.

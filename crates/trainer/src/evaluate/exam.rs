@@ -63,7 +63,7 @@ impl Exam {
         }
         let policy = vlm_model::load(&config.model, &device(&config.device)?)?;
         let processor = config.data.processor(&config.model)?;
-        let source = Source { policy: &policy, processor: &processor, reward: &reward, config };
+        let source = Source { policy: &policy, processor: &processor, reward: &reward, config, features: None };
         let keep = |records: &[_]| journal.as_mut().map_or(Ok(()), |journal| journal.append(records));
         Ok(go_on(&source, &self.problems, self.count, tally, keep, done)?.evaluation())
     }

@@ -9,8 +9,9 @@ use vlm_model::{ModelConfig, PromptTokens, QwenVl};
 
 use super::originals::Originals;
 use crate::TrainError;
-use crate::collect::{Group, features_of};
+use crate::collect::Group;
 use crate::config::TrainConfig;
+use crate::features::features_of;
 use crate::prepare::{Task, prepare};
 use crate::recipe::Algorithm;
 use crate::record::Recorder;
@@ -66,7 +67,7 @@ impl Judge<'_> {
             rebuilt.groups.push(self.group(task, members)?);
         }
         let tasks: Vec<Task> = rebuilt.groups.iter().map(|group| group.task.clone()).collect();
-        for (group, features) in rebuilt.groups.iter_mut().zip(features_of(self.policy, &tasks)) {
+        for (group, features) in rebuilt.groups.iter_mut().zip(features_of(self.policy, &tasks, None)) {
             group.features = features;
         }
         Ok(rebuilt)

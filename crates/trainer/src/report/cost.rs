@@ -35,6 +35,9 @@ pub struct Cost {
     /// Those tokens per second of the step.
     #[serde(rename = "perf/throughput")]
     pub throughput: f64,
+    /// How many times as many tokens the updates would have computed without sharing prompts; 0 without an update.
+    #[serde(rename = "perf/prefix_saving")]
+    pub prefix_saving: f64,
     /// Sampled tokens per second of sampling.
     #[serde(rename = "perf/gen_throughput")]
     pub sampling_throughput: f64,
@@ -82,6 +85,7 @@ impl Cost {
         let reserved = device.memory_pool_usage().map(|usage| usage.bytes_reserved as f64 / GIGABYTE);
         Self {
             tokens,
+            prefix_saving: 0.0,
             throughput: rate(tokens, timings.step),
             sampling_throughput: rate(sampled, timings.rollout),
             time_per_step: seconds(timings.step),

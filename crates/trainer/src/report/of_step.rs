@@ -7,6 +7,7 @@ use super::figures::{Spread, correlation, deviation, mean, percentile, ratio, sh
 use super::{Cost, DependencyFigures, FactorFigures, StepReport, Timings};
 use crate::collect::{Collected, Group};
 use crate::loss::Counts;
+use crate::micro_batch::TokenCounts;
 use crate::scored::Scored;
 use crate::step_values::StepValues;
 use crate::update::UpdateReport;
@@ -76,6 +77,11 @@ impl StepFacts<'_> {
         report.prompts_at_limit = share(lengths().map(|length| length >= self.max_prompt_tokens));
         let tokens = lengths().sum::<usize>() + self.values.log_probs.len();
         report.cost = Cost::of(&self.timings, self.collected.sampled_tokens, tokens, self.device);
+        let computed = self.updates.iter().fold(TokenCounts::default(), |all, update| TokenCounts {
+            computed: all.computed + update.tokens.computed,
+            unshared: all.unshared + update.tokens.unshared,
+        });
+        report.cost.prefix_saving = computed.saving();
     }
 
     fn tokens(&self, report: &mut StepReport) {

@@ -9,18 +9,21 @@ use crate::recipe::{Difference, Recipe, differences};
 
 /// Settings that extend a run, move it or only change its speed, up to rounding. Their changes are shown, and need no
 /// consent; `schedule.steps` does where the recipe reads how far the run has come.
-const FREE: [&str; 14] = [
+const FREE: [&str; 17] = [
     "device",
     "output",
     "record.every",
     "record.token_groups",
+    "rollout.feature_cache_mib",
     "rollout.max_rows",
     "schedule.keep",
     "schedule.keep_best",
     "schedule.save_every",
     "schedule.steps",
     "schedule.validate_every",
+    "update.activation_gib",
     "update.max_skipped_in_a_row",
+    "update.recompute",
     "update.tokens_per_micro_batch",
     "update.vocabulary_chunk",
     // The name alone; what it stands for is compared by itself.

@@ -113,6 +113,7 @@ impl Batch {
             groups: self.groups.clone(),
             rows: self.rows.clone(),
             clean: TokenScores { log_probs: take(old), entropy: take("entropy_t1.0") },
+            as_sampled: false,
             contrasts: Vec::new(),
             dependency,
             reference: Some(take("ref_logprobs")),

@@ -4,7 +4,7 @@ use advantage::{Ceiling, Credit, CreditShaper, Estimator, Fraction, Grpo, TokenF
 use burn::module::Module as _;
 use burn::tensor::{Int, Tensor, TensorData};
 use dependency::{Divergence, ForwardKl, JensenShannon, SampledK3};
-use trainer::{Algorithm, ContrastScores, Objective, UpdateConfig, Vocabulary, dapo};
+use trainer::{Algorithm, Clean, ContrastScores, Objective, UpdateConfig, ViewPair, Vocabulary, dapo};
 use vlm_model::image_input::ImagePatches;
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
@@ -43,7 +43,9 @@ fn contrast(batch: &Batch, recorded: &Recorded) -> ContrastScores {
     let (clean, other) = (states(&policy, batch, &images), states(&policy, batch, &blackened));
     let (kl, js, k3) = (ForwardKl::default(), JensenShannon::default(), SampledK3::default());
     let divergences: [&dyn Divergence; 3] = [&kl, &js, &k3];
-    Vocabulary::plain(37).contrast(&policy, &clean, &other, &sampled, &divergences)
+    let comparison = ViewPair { base: None, view: Some(other), divergences: divergences.to_vec() };
+    let (_, mut scores) = Vocabulary::plain(37).compare(&policy, &Clean::States(clean), &sampled, &[comparison]);
+    scores.remove(0)
 }
 
 #[test]

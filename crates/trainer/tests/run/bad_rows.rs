@@ -68,8 +68,13 @@ fn draws_leave_out_bad_rows_alone() {
     let (mixed, bad) = with_bad_rows(&workspace);
     let trainer = Trainer::start(unfiltered(&workspace, "run")).expect("starts");
     let policy = burn::module::Module::valid(&trainer.policy);
-    let source =
-        Source { policy: &policy, processor: &trainer.processor, reward: &*trainer.reward, config: &trainer.config };
+    let source = Source {
+        policy: &policy,
+        processor: &trainer.processor,
+        reward: &*trainer.reward,
+        config: &trainer.config,
+        features: None,
+    };
     let problems = trainer.config.data.open(&mixed.into()).expect("the mixed file");
     let mut sampler = Sampler::new(5, problems.len()).expect("some problems");
     let mut order = sampler.clone();

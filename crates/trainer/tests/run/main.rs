@@ -2,10 +2,12 @@
 
 mod bad_rows;
 mod evaluation;
+mod features;
 mod inspection;
 mod metrics;
 mod recipes;
 mod resume;
+mod reuse;
 mod rollouts;
 mod steps;
 mod tensorboard;

@@ -91,8 +91,13 @@ fn records_are_what_the_step_computed() {
     let records = report.rollouts.as_deref().expect("every step is recorded");
     assert_eq!(records.len(), 6, "two groups of three");
 
-    let source =
-        Source { policy: &policy, processor: &trainer.processor, reward: &*trainer.reward, config: &trainer.config };
+    let source = Source {
+        policy: &policy,
+        processor: &trainer.processor,
+        reward: &*trainer.reward,
+        config: &trainer.config,
+        features: None,
+    };
     let scorer = Scorer {
         policy: &policy,
         reference: None,

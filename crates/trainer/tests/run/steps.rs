@@ -131,8 +131,13 @@ fn truncated_responses_may_earn_nothing() {
         config.rollout.judge_truncated = judge_truncated;
         let trainer = Trainer::start(config).expect("starts");
         let policy = trainer.policy.valid();
-        let source =
-            Source { policy: &policy, processor: &trainer.processor, reward: &Generous, config: &trainer.config };
+        let source = Source {
+            policy: &policy,
+            processor: &trainer.processor,
+            reward: &Generous,
+            config: &trainer.config,
+            features: None,
+        };
         let task = trainer.problems.task(0, &source).expect("readable").expect("a good problem");
         let groups = source.answer(vec![task], 64, &[5]).expect("can be sampled");
         assert_eq!((groups.len(), groups[0].verdicts.len()), (1, 64));

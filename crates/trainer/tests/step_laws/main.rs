@@ -4,5 +4,7 @@
 mod batch;
 mod micro_batches;
 mod objectives;
+mod recompute;
+mod reuse;
 mod updates;
 mod views;

@@ -172,7 +172,7 @@ fn plain_log_probs(setting: &Setting, hidden: Tensor<2>, ids: &[u32]) -> Vec<f64
     let mut bias = vec![0.0_f32; model.config.text.vocab_size];
     excluded.iter().for_each(|&id| bias[id as usize] = -1e9);
     let bias = Tensor::<1>::from_floats(bias.as_slice(), &Device::default());
-    let scores = log_softmax((model.logits(hidden) + bias.unsqueeze()) / setting.vocabulary.temperature, 1);
+    let scores = log_softmax((model.logits(hidden) + bias.unsqueeze()) / setting.vocabulary.temperature(), 1);
     let ids: Vec<i64> = ids.iter().map(|&id| i64::from(id)).collect();
     let ids = Tensor::<1, Int>::from_ints(ids.as_slice(), &Device::default());
     host(&scores.gather(1, ids.unsqueeze_dim(1)).squeeze_dim(1))

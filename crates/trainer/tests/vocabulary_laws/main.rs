@@ -10,7 +10,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dependency::{Divergence, ForwardKl, JensenShannon, SampledK3};
 use proptest::prelude::*;
-use trainer::{Gradients, Positions as TokenPositions, Predictions, Vocabulary};
+use trainer::{Clean, ContrastScores, Gradients, Positions as TokenPositions, Predictions, ViewPair, Vocabulary};
 use vlm_model::QwenVl;
 
 const WIDTH: usize = 128;
@@ -87,6 +87,19 @@ fn naive(logits: &[f64], temperature: f64) -> Vec<f64> {
     scaled.iter().enumerate().map(|(id, x)| if allowed(id) { x - total.ln() } else { f64::NEG_INFINITY }).collect()
 }
 
+/// One view compared with the clean one.
+fn compare(
+    vocabulary: &Vocabulary,
+    clean: &Tensor<2>,
+    view: &Tensor<2>,
+    ids: &Tensor<1, Int>,
+    divergences: &[&dyn Divergence],
+) -> ContrastScores {
+    let comparison = ViewPair { base: None, view: Some(view.clone()), divergences: divergences.to_vec() };
+    let (_, mut scores) = vocabulary.compare(&MODEL.valid(), &Clean::States(clean.clone()), ids, &[comparison]);
+    scores.remove(0)
+}
+
 #[track_caller]
 fn assert_close(what: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
@@ -127,7 +140,7 @@ proptest! {
         let (clean_logits, contrast_logits) = (at_once(&clean), at_once(&contrast));
         let log_probs = log_softmax(contrast_logits.clone(), 1).gather(1, positions.ids().unsqueeze_dim(1));
         for chunk in 1..=positions.count() + 1 {
-            let ours = sampled(temperature, chunk).contrast(&policy, &clean, &contrast, &positions.ids(), &divergences);
+            let ours = compare(&sampled(temperature, chunk), &clean, &contrast, &positions.ids(), &divergences);
             assert_close("log-probability", &host(&ours.log_probs), &host(&log_probs), 1e-5);
             prop_assert_eq!(ours.divergences.len(), 3);
             for (ours, divergence) in ours.divergences.iter().zip(divergences) {
@@ -181,7 +194,7 @@ fn excluded_tokens_have_no_probability() {
             "{entropies:?}"
         );
         let (kl, k3) = (ForwardKl::default(), SampledK3::default());
-        let compared = vocabulary.contrast(&policy, &states, &(states.clone() * -1.0), &ids, &[&kl, &k3]);
+        let compared = compare(&vocabulary, &states, &(states.clone() * -1.0), &ids, &[&kl, &k3]);
         assert!(compared.divergences.iter().flat_map(host).all(|value| value.is_finite() && value >= 0.0));
     }
     let counted: f64 = (0..VOCABULARY)
@@ -192,6 +205,46 @@ fn excluded_tokens_have_no_probability() {
         })
         .sum();
     assert!((counted - 1.0).abs() < 1e-5, "all other tokens together have probability {counted}");
+}
+
+/// Log-probabilities of the clean view are enough for divergences that read the sampled token alone; either side may be the
+/// clean view, and any number of comparisons shares it.
+#[test]
+fn known_log_probabilities_take_the_place_of_states() {
+    let policy = MODEL.valid();
+    let states = |scale: f32| {
+        let values: Vec<f32> = (0..5 * WIDTH).map(|i| scale * ((i * 37 % 101) as f32 / 50.0 - 1.0)).collect();
+        Tensor::<2>::from_data(TensorData::new(values, [5, WIDTH]), &Device::default())
+    };
+    let ids = Tensor::<1, Int>::from_ints([5, 6, 7, 8, 9], &Device::default());
+    for chunk in [1, 2, 5, 9] {
+        let vocabulary = sampled(0.8, chunk);
+        let (k3, kl) = (SampledK3::default(), ForwardKl::default());
+        fn comparisons<'a>(divergence: &'a dyn Divergence, states: &dyn Fn(f32) -> Tensor<2>) -> Vec<ViewPair<'a>> {
+            let of = |base: Option<f32>, view: Option<f32>| ViewPair {
+                base: base.map(states),
+                view: view.map(states),
+                divergences: vec![divergence],
+            };
+            vec![of(None, Some(2.0)), of(Some(2.0), Some(-1.0)), of(Some(-1.0), None), of(None, None)]
+        }
+        let comparisons = |divergence| comparisons(divergence, &states);
+        let from_states = vocabulary.compare(&policy, &Clean::States(states(1.0)), &ids, &comparisons(&k3));
+        let known = Clean::LogProbs(from_states.0.log_probs.clone());
+        let from_log_probs = vocabulary.compare(&policy, &known, &ids, &comparisons(&k3));
+        assert_eq!(host(&from_log_probs.0.log_probs), host(&from_states.0.log_probs));
+        assert!(host(&from_log_probs.0.entropy).iter().all(|entropy| entropy.is_nan()));
+        for (ours, theirs) in from_log_probs.1.iter().zip(&from_states.1) {
+            assert_eq!(host(&ours.log_probs), host(&theirs.log_probs));
+            assert_eq!(host(&ours.divergences[0]), host(&theirs.divergences[0]));
+        }
+        assert!(host(&from_states.1[3].divergences[0]).iter().all(|&value| value == 0.0));
+        let whole = vocabulary.compare(&policy, &Clean::States(states(1.0)), &ids, &comparisons(&kl)).1;
+        for (index, comparison) in comparisons(&kl).into_iter().enumerate() {
+            let alone = vocabulary.compare(&policy, &Clean::States(states(1.0)), &ids, &[comparison]).1;
+            assert_eq!(host(&alone[0].divergences[0]), host(&whole[index].divergences[0]));
+        }
+    }
 }
 
 /// A greedy rollout is scored at temperature 1.

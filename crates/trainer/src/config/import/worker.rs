@@ -99,11 +99,7 @@ fn model(of: &mut Conversion) -> Result<(), TrainError> {
     let remote = "no code is taken from a checkpoint";
     of.account_for(&["worker.actor.model.trust_remote_code"], &Fate::Implied { why: remote.to_owned() });
     let checkpointing = of.flag("worker.actor.model.enable_gradient_checkpointing", true)?;
-    if checkpointing.value {
-        of.let_go(&checkpointing, "activations are kept; lower update.tokens_per_micro_batch if memory runs out");
-    } else {
-        of.imply(&checkpointing, "activations are kept");
-    }
+    of.convert(&checkpointing, "update.recompute", if checkpointing.value { "auto" } else { "never" });
     let rank = of.count("worker.actor.model.lora.rank", 0)?;
     if rank.value > 0 {
         of.lose(&rank, "low-rank adapters are not trained; all parameters are");

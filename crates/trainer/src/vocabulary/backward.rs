@@ -1,0 +1,66 @@
+//! The objective's gradient, carried through the vocabulary in closed form.
+
+use burn::module::Module as _;
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use kernels::Upstream;
+use vlm_model::QwenVl;
+
+use super::{Positions, Predictions, Vocabulary, chunks};
+use crate::gradients::Gradients;
+
+impl Vocabulary {
+    /// Carries the gradient with respect to [`Self::predictions`] back to the hidden states and, into `gradients`, to the
+    /// output projection, if that is trained. The reference gets no gradient.
+    ///
+    /// A chunk's logits are made again and its gradient written over them; no graph is recorded.
+    ///
+    /// # Shapes
+    /// - `upstream`: of what was asked for, each `[tokens]`; `None` counts as 0
+    /// - returns `[tokens, width]`
+    pub fn backward(
+        &self,
+        model: &QwenVl,
+        positions: &Positions,
+        upstream: &Predictions,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let head = model.lm_head.as_ref().map_or(&model.model.embed_tokens.weight, |head| &head.weight);
+        let trained = head.val().is_require_grad();
+        let frozen = model.valid();
+        let weight = frozen.output_weight();
+        let mut of_states = Vec::new();
+        let mut of_weight: Option<Tensor<2>> = None;
+        for (start, length) in chunks(positions.count(), self.chunk) {
+            let rows = |states: &Tensor<2>| states.clone().narrow(0, start, length);
+            let slopes = |values: &Tensor<1>| values.clone().narrow(0, start, length);
+            let hidden = rows(&positions.hidden);
+            let entropy = upstream.entropy.as_ref().filter(|_| positions.entropy);
+            let divergence = upstream.reference_divergence.as_ref().zip(positions.reference.as_ref());
+            let upstream = Upstream {
+                log_probs: slopes(&upstream.log_probs),
+                entropy: entropy.map(slopes),
+                divergence: divergence.map(|(upstream, (reference, states))| {
+                    (slopes(upstream), self.softmax.adjusted(reference.logits(rows(states))))
+                }),
+            };
+            let sampled = positions.sampled.clone().narrow(0, start, length);
+            let gradient = self.softmax.gradient(frozen.logits(hidden.clone()), sampled, upstream);
+            let gradient = if gradient.dtype() == weight.dtype() { gradient } else { gradient.cast(weight.dtype()) };
+            if trained {
+                let share = gradient.clone().transpose().matmul(hidden);
+                of_weight = Some(match of_weight {
+                    Some(sum) => sum + share,
+                    None => share,
+                });
+            }
+            of_states.push(gradient.matmul(weight.clone()));
+        }
+        if let Some(of_weight) = of_weight {
+            let mut share = GradientsParams::new();
+            share.register(head.id, of_weight);
+            gradients.add(model, share);
+        }
+        if of_states.is_empty() { positions.hidden.clone().zeros_like() } else { Tensor::cat(of_states, 0) }
+    }
+}
