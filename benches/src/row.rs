@@ -103,7 +103,7 @@ impl Row {
         let mut name = format!("`{}`", self.work.name());
         match self.work {
             Work::Decode => {
-                name.push_str(&format!(", {} × {} tokens", self.setting.responses, self.setting.new_tokens))
+                name.push_str(&format!(", {} × {} tokens", self.setting.responses, self.setting.new_tokens));
             }
             Work::VppoStep => name.push_str(", beside our `grpo-step`"),
             _ => {}

@@ -10,8 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use burn::tensor::{DType, Device, TensorData};
 use memmap2::Mmap;
-use rayon::iter::{IndexedParallelIterator as _, ParallelIterator as _};
-use rayon::slice::{ParallelSlice as _, ParallelSliceMut as _};
+use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
