@@ -24,6 +24,13 @@ fn is_cpu(device: &Device) -> bool {
     }
 }
 
+/// Does work on tensors like `x` on one of the threads that kernels run on: a thread from outside would be woken after each of
+/// them. Work with autodiff, or on another device, is done where it is asked for.
+pub fn among_kernels<const D: usize, R: Send>(x: &Tensor<D>, work: impl FnOnce() -> R + Send) -> R {
+    // A gradient's tape is locked while kernels run, and a thread that waits for its pieces must not begin on other work then.
+    if is_host(x) && !x.is_autodiff() { rayon::scope(|_| work()) } else { work() }
+}
+
 /// The same values in row-major order; the tensor itself if they are.
 pub(crate) fn in_order(x: Host) -> Host {
     if x.as_slice::<f32>().is_some() { x } else { x.to_contiguous() }

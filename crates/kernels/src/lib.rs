@@ -42,6 +42,7 @@ pub use add_product::add_product;
 pub use attention::{AttentionPlan, Run, attention};
 pub use cached_attention::{CachedKeys, cached_attention};
 pub use gradient::{accumulate, scale, square_sums};
+pub use host::among_kernels;
 pub use linear::linear;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;

@@ -97,7 +97,7 @@ pub(crate) fn multiply(output: &mut [f32], step: usize, adds: bool, a: Matrix<'_
 /// If the shapes do not fit.
 pub(crate) fn multiply_on_all_cores(output: &mut [f32], adds: bool, a: Matrix<'_>, b: Matrix<'_>) {
     /// Rows of a task should be a multiple of this, the height of the product's innermost block.
-    const BLOCK: usize = 48;
+    const BLOCK: usize = 12;
     let (rows, columns) = (a.rows, b.columns);
     if rows == 0 || columns == 0 {
         return;

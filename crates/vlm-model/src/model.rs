@@ -3,6 +3,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use kernels::among_kernels;
 
 use crate::ModelError;
 use crate::batch::TokenBatch;
@@ -62,7 +63,8 @@ impl QwenVl {
     /// - returns `[image tokens, width]`
     #[must_use]
     pub fn image_features(&self, images: &[&ImagePatches]) -> Option<Tensor<2>> {
-        (!images.is_empty()).then(|| self.visual.forward(images))
+        let weight = self.model.embed_tokens.weight.val();
+        (!images.is_empty()).then(|| among_kernels(&weight, || self.visual.forward(images)))
     }
 
     /// Final hidden states of the batch's new tokens, packed as the batch is.
@@ -78,7 +80,8 @@ impl QwenVl {
     /// If batch and cache do not fit together as described.
     #[must_use]
     pub fn hidden(&self, batch: &TokenBatch, cache: Option<&mut KeyValueCache>) -> Tensor<2> {
-        self.model.forward(batch, cache, &self.config, |_| {})
+        let weight = self.model.embed_tokens.weight.val();
+        among_kernels(&weight, || self.model.forward(batch, cache, &self.config, |_| {}))
     }
 
     /// As [`Self::hidden`] without a cache, showing `observe` the embeddings, every layer's output but the last, and the

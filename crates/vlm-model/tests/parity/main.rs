@@ -7,6 +7,7 @@
 mod fixtures;
 mod generation;
 mod gradients;
+mod half;
 mod language;
 mod limits;
 mod vision;
