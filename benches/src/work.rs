@@ -140,7 +140,7 @@ fn alone(group: &Group) -> Vec<Group> {
 fn generate(scene: &Scene, group: &Group, new_tokens: usize) -> Result<(), Failure> {
     let policy = scene.trainer.policy.valid();
     let sampling = Sampling { max_new_tokens: new_tokens, ..Sampling::default() };
-    let engine = NativeEngine::new(&policy, sampling, &[], scene.responses)?;
+    let engine = NativeEngine::new(&policy, &sampling, &[], scene.responses)?;
     let prompt = RolloutPrompt { tokens: group.task.prompt.clone(), image_features: features(&policy, group), seed: 1 };
     let written = engine.generate(&[prompt], scene.responses)?;
     let tokens: usize = written.iter().flatten().map(|response| response.tokens.len()).sum();

@@ -20,7 +20,7 @@
 //! let scale = Tensor::<1>::from_floats([1.0, 2.0], &device);
 //! let normed = kernels::rms_norm(x, scale, 0.0).into_data();
 //! // The root of the mean square of 3 and 4 is √12.5.
-//! normed.assert_approx_eq::<f32>(&[[0.848_528], [2.262_742]].concat().as_slice().into(), Default::default());
+//! normed.assert_approx_eq::<f32>(&[[0.848_528_f32, 2.262_742]].into(), Default::default());
 //! ```
 
 mod adamw;

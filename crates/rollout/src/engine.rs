@@ -29,7 +29,7 @@ impl<'a> NativeEngine<'a> {
     ///
     /// # Errors
     /// If a sampling setting is out of range.
-    pub fn new(model: &'a QwenVl, sampling: Sampling, stop: &[u32], max_rows: usize) -> Result<Self, RolloutError> {
+    pub fn new(model: &'a QwenVl, sampling: &Sampling, stop: &[u32], max_rows: usize) -> Result<Self, RolloutError> {
         sampling.validate()?;
         let config = &model.config;
         let max_new_tokens = sampling.max_new_tokens;

@@ -30,8 +30,8 @@ impl Sampler {
     /// # Panics
     /// If an excluded token lies outside the vocabulary.
     #[must_use]
-    pub fn new(sampling: Sampling, vocab_size: usize, excluded: &[u32], device: &Device) -> Self {
-        let Sampling { temperature, top_k, top_p, .. } = sampling;
+    pub fn new(sampling: &Sampling, vocab_size: usize, excluded: &[u32], device: &Device) -> Self {
+        let Sampling { temperature, top_k, top_p, .. } = *sampling;
         let filter = Filter { temperature, top_k, top_p };
         Self { categorical: Categorical::new(filter, vocab_size, excluded, device) }
     }

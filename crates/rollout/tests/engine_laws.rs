@@ -42,7 +42,7 @@ fn prompts(model: &QwenVl) -> Vec<RolloutPrompt> {
 }
 
 fn generate(model: &QwenVl, prompts: &[RolloutPrompt], sampling: &Sampling, rows: usize) -> Vec<Vec<Completion>> {
-    let engine = NativeEngine::new(model, sampling.clone(), &STOP, rows).expect("valid settings");
+    let engine = NativeEngine::new(model, sampling, &STOP, rows).expect("valid settings");
     engine.generate(prompts, 4).expect("sampled")
 }
 
@@ -133,12 +133,12 @@ fn responses_do_not_depend_on_what_enters_beside_them() {
     let prompts = [prompts(&model), prompts(&model)].concat();
     let (stop, sampling) = (uneven(), Sampling { max_new_tokens: 24, ..warm() });
     let alone = |prompt: &RolloutPrompt| {
-        let engine = NativeEngine::new(&model, sampling.clone(), &stop, 64).expect("valid settings");
+        let engine = NativeEngine::new(&model, &sampling, &stop, 64).expect("valid settings");
         engine.generate(std::slice::from_ref(prompt), 4).expect("sampled").remove(0)
     };
     let alone: Vec<Vec<Completion>> = prompts.iter().map(alone).collect();
     for (rows, tokens) in [(1, 8192), (2, 8192), (3, 1), (5, 8192), (6, 24), (9, 1), (64, 20)] {
-        let engine = NativeEngine::new(&model, sampling.clone(), &stop, rows).expect("valid settings");
+        let engine = NativeEngine::new(&model, &sampling, &stop, rows).expect("valid settings");
         let engine = engine.with_tokens_per_pass(tokens);
         let mut passes = Vec::new();
         let found = engine.generate_observed(&prompts, 4, |pass| passes.push(pass)).expect("sampled");
@@ -157,7 +157,7 @@ fn responses_do_not_depend_on_what_enters_beside_them() {
 fn uneven_lengths_take_fewer_passes_than_waves() {
     let model = model();
     let prompts = [prompts(&model), prompts(&model), prompts(&model)].concat();
-    let engine = NativeEngine::new(&model, warm(), &uneven(), 8).expect("valid settings");
+    let engine = NativeEngine::new(&model, &warm(), &uneven(), 8).expect("valid settings");
     let mut passes = 0;
     let found = engine.generate_observed(&prompts, 4, |_| passes += 1).expect("sampled");
     let lengths: Vec<usize> = found.iter().flatten().map(|completion| completion.tokens.len()).collect();
@@ -194,7 +194,7 @@ fn responses_end_where_they_should() {
 fn vision_tokens_are_never_sampled() {
     let model = model();
     let hot = Sampling { temperature: 50.0, max_new_tokens: 60, ..Sampling::default() };
-    let engine = NativeEngine::new(&model, hot, &[], 256).expect("valid settings");
+    let engine = NativeEngine::new(&model, &hot, &[], 256).expect("valid settings");
     let completions = engine.generate(&prompts(&model), 60).expect("sampled");
     // Ten thousand nearly uniform draws from 2 048 tokens would hit one of five tokens about 26 times.
     let forbidden = model.config.tokens.prompt_only();
@@ -207,7 +207,7 @@ fn mismatched_features_are_refused() {
     let model = model();
     let mut broken = prompts(&model);
     broken[0].image_features = None;
-    let engine = NativeEngine::new(&model, warm(), &[], 8).expect("valid settings");
+    let engine = NativeEngine::new(&model, &warm(), &[], 8).expect("valid settings");
     let message = engine.generate(&broken[..1], 2).expect_err("features are missing").to_string();
     assert!(message.contains('6') && message.contains('0'), "{message}");
 }

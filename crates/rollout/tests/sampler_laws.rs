@@ -49,7 +49,7 @@ fn frequencies_match_the_distribution() {
     for (temperature, top_p, top_k) in [(1.0, 1.0, 0), (0.7, 1.0, 0), (1.3, 0.8, 0), (1.0, 1.0, 12), (0.9, 0.9, 20)] {
         let sampling = Sampling { temperature, top_p, top_k, ..Sampling::default() };
         let expected = distribution(&logits, &sampling, &[5, 17]);
-        let sampler = Sampler::new(sampling, logits.len(), &[5, 17], &device);
+        let sampler = Sampler::new(&sampling, logits.len(), &[5, 17], &device);
         let mut random = ChaCha8Rng::seed_from_u64(11);
         let draws = 20_000;
         let uniform: Vec<f32> = (0..draws).map(|_| random.random()).collect();
@@ -75,7 +75,7 @@ fn frequencies_match_the_distribution() {
 #[test]
 fn greedy_takes_the_likeliest_allowed_token() {
     let device = Device::default();
-    let sampler = Sampler::new(Sampling { temperature: 0.0, ..Sampling::default() }, 4, &[3], &device);
+    let sampler = Sampler::new(&Sampling { temperature: 0.0, ..Sampling::default() }, 4, &[3], &device);
     let draw = sampler.draw(tensor(1, &[0.0, 2.0, 1.0, 9.0], &device), &[0.5])[0];
     assert_eq!(draw.token, 1);
     let total: f32 = [0.0_f32, 2.0, 1.0, 9.0].iter().map(|x| x.exp()).sum();
@@ -98,7 +98,7 @@ proptest! {
         let excluded = [0, 31];
         let sampling = Sampling { temperature, top_p, top_k, ..Sampling::default() };
         let expected = distribution(&logits, &sampling, &excluded);
-        let sampler = Sampler::new(sampling, logits.len(), &excluded, &device);
+        let sampler = Sampler::new(&sampling, logits.len(), &excluded, &device);
         let draw = sampler.draw(tensor(1, &logits, &device), &[uniform])[0];
         prop_assert!(!excluded.contains(&draw.token));
         let mut by_weight: Vec<f64> = expected.clone();

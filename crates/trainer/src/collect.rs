@@ -185,7 +185,7 @@ impl Source<'_> {
             .collect();
         let tokens = &policy.config.tokens;
         let rollout = &self.config.rollout;
-        let engine = NativeEngine::new(policy, rollout.sampling.clone(), &[tokens.eos, tokens.bos], rollout.max_rows)?;
+        let engine = NativeEngine::new(policy, &rollout.sampling, &[tokens.eos, tokens.bos], rollout.max_rows)?;
         let completions = engine.generate(&prompts, responses)?;
         Ok(Responses { tasks, features, completions })
     }

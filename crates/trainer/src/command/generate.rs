@@ -44,7 +44,7 @@ impl Generate {
         sampling.validate()?;
         let Asked { model, processor, prompt, features, .. } = self.question.ask()?;
         let stop = [model.config.tokens.eos, model.config.tokens.bos];
-        let engine = NativeEngine::new(&model, sampling, &stop, 1)?;
+        let engine = NativeEngine::new(&model, &sampling, &stop, 1)?;
         let prompt = RolloutPrompt { tokens: prompt, image_features: features, seed: self.seed };
         let completions = engine.generate(std::slice::from_ref(&prompt), 1)?;
         for completion in completions.into_iter().flatten() {

@@ -164,7 +164,7 @@ impl Score {
                     ..Sampling::default()
                 };
                 let stop = [model.config.tokens.eos, model.config.tokens.bos];
-                let engine = NativeEngine::new(model, sampling, &stop, 1)?;
+                let engine = NativeEngine::new(model, &sampling, &stop, 1)?;
                 let prompt =
                     RolloutPrompt { tokens: prompt.clone(), image_features: features.clone(), seed: self.seed };
                 let answers = engine.generate(&[prompt], 1)?;

@@ -61,9 +61,11 @@ fn compare_parameters(
         let way = |end: &[f64]| -> Vec<f64> { end.iter().zip(&start[name]).map(|(end, start)| end - start).collect() };
         let way = relative_difference(&way(&ours[name]), &way(theirs));
         eprintln!("{prefix}{name}: relative difference {value:.2e}, of the way {way:.2e}");
-        assert!(value <= 1e-4, "{prefix}{name} differs by {value:.2e} (relative)");
-        let tolerance = if name.ends_with("k_proj.bias") { 1e-2 } else { 5e-4 };
-        assert!(way <= tolerance, "{prefix}{name} went another way by {way:.2e} (relative)");
+        // A shift of all keys changes no attention but through the rotation, so the gradient of their bias is next to nothing
+        // and mostly rounding, which AdamW takes to full size.
+        let (of_value, of_way) = if name.ends_with("k_proj.bias") { (2e-4, 1e-2) } else { (1e-4, 5e-4) };
+        assert!(value <= of_value, "{prefix}{name} differs by {value:.2e} (relative)");
+        assert!(way <= of_way, "{prefix}{name} went another way by {way:.2e} (relative)");
     }
 }
 

@@ -35,7 +35,7 @@ fn half_precision_is_close() {
     let (expected, found) = (logits(&whole), logits(&half));
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
     let difference = norm(&mut expected.iter().zip(&found).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied());
-    println!("half precision: relative difference of logits {difference:.2e}");
+    eprintln!("half precision: relative difference of logits {difference:.2e}");
     assert!(difference < 3e-2, "{difference:e}");
     assert!(difference > 1e-4, "nothing was rounded: {difference:e}");
 }
