@@ -34,7 +34,7 @@ class Work:
             self.masked = dict(self.whole, pixel_values=self.whole["pixel_values"] * 0 - 1.7)
         if OPTIONS.work == "update":
             self.old = self.log_probs(self.whole)[0]
-            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, weight_decay=0.01)
+            self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, weight_decay=0.01, fused=True)
 
     def with_responses(self):
         """Prompts followed by responses of full length, their tokens drawn from a seed."""

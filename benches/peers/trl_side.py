@@ -83,7 +83,6 @@ def main():
             num_iterations=1,
             gradient_checkpointing=False,
             dataloader_num_workers=0,
-            optim="adamw_torch",
             disable_tqdm=True,
             # Responses have their full length.
             generation_kwargs={"suppress_tokens": [model.config.image_token_id, end]},

@@ -90,7 +90,7 @@ fn line(value: usize, setting: &Setting, threads: usize) -> Result<String, Failu
     let tokens = |measured: &Measured| measured.prompt_tokens + setting.responses * setting.new_tokens;
     let total = score.as_ref().or(update.as_ref()).map_or("–".to_owned(), |measured| tokens(measured).to_string());
     let cells = |measured: Option<&Measured>, state: usize| match measured {
-        None => format!("over {LIMIT} | | "),
+        None => "not measured | | ".to_owned(),
         Some(cell) => {
             let above = cell.above.saturating_sub((state * cell.parameters * size_of::<f32>()) as u64);
             let per_token = cell.seconds / tokens(cell) as f64 * 1e6;
@@ -113,7 +113,7 @@ fn shared(setting: &Setting, threads: usize) -> Result<(), Failure> {
         let (group, response) = (setting.responses, setting.new_tokens);
         let ideal = (group * (prompt + response)) as f64 / (prompt + group * response) as f64;
         let seconds = |cell: &Option<Measured>| {
-            cell.as_ref().map_or(format!("over {LIMIT}"), |cell| format!("{:.2}", cell.seconds))
+            cell.as_ref().map_or("not measured".to_owned(), |cell| format!("{:.2}", cell.seconds))
         };
         let saving = shared
             .as_ref()

@@ -88,7 +88,7 @@ impl Scene {
     /// If something cannot be loaded.
     pub(crate) fn new(setting: &Setting, recipe: &str) -> Result<Self, Failure> {
         if setting.dtype == Format::Bf16 {
-            return Err("our vision tower computes in f32 alone so far; leave --dtype out, for both sides".into());
+            return Err("training holds its parameters in f32 so far; leave --dtype out, for both sides".into());
         }
         let run = tempfile::tempdir()?;
         let config = config(setting, recipe, run.path())?;

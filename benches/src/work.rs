@@ -90,7 +90,9 @@ impl Prepared {
         if work == Work::Start {
             return Err("`start` is measured from outside: the process is the work".into());
         }
-        let scene = Scene::new(setting, work.recipe())?;
+        // One response alone can only be compared over the batch.
+        let recipe = if setting.responses == 1 { "reinforce-pp" } else { work.recipe() };
+        let scene = Scene::new(setting, recipe)?;
         let groups = if setting.unshared { alone(&scene.group()?) } else { vec![scene.group()?] };
         let scored = (work == Work::Update).then(|| score(&scene, &groups)).transpose()?;
         Ok(Self { scene, work, scored, groups })
@@ -188,8 +190,8 @@ fn update(scene: &mut Scene, scored: Option<&Scored>) -> Result<(), Failure> {
         reference: None,
         max_new_tokens: scene.new_tokens,
     };
-    let (policy, report) = trainer.updater.step(trainer.policy.clone(), &lesson, 1e-6)?;
-    trainer.policy = policy;
+    let (gradients, report) = trainer.updater.gradients(&trainer.policy, &lesson)?;
+    let report = trainer.apply(gradients, report, 1e-6);
     match report.skipped {
         true => Err("the gradient is not finite".into()),
         false => Ok(()),

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::gradient::{owned, owned_values};
-use crate::host::{Host, TASK, in_order, is_host, values, vectorized};
+use crate::host::{Host, TASK, in_order, is_plain, values, vectorized};
 
 /// The numbers of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,7 +48,7 @@ pub struct AdamWValues<const D: usize> {
 #[must_use]
 pub fn adamw<const D: usize>(values: AdamWValues<D>, gradient: Tensor<D>, factors: AdamWFactors) -> AdamWValues<D> {
     let AdamWValues { parameter, moment_1, moment_2 } = values;
-    if is_host(&parameter) && is_host(&gradient) && is_host(&moment_1) && is_host(&moment_2) {
+    if is_plain(&parameter) && is_plain(&gradient) && is_plain(&moment_1) && is_plain(&moment_2) {
         let [parameter, moment_1, moment_2, gradient] =
             [parameter, moment_1, moment_2, gradient].map(Tensor::into_dispatch);
         let (parameter, moment_1, moment_2) =

@@ -84,14 +84,21 @@ impl AttentionPlan {
 /// - returns `[tokens, heads · width]`
 ///
 /// # Panics
-/// If the batch is not the plan's.
+/// If the batch is not the plan's, or the shapes do not fit together.
 ///
 /// # Source
 /// Vaswani et al. 2017, arXiv:1706.03762, equation 1; grouped key heads: Ainslie et al. 2023, arXiv:2305.13245;
 /// recomputation: Dao et al. 2022, arXiv:2205.14135.
 #[must_use]
 pub fn attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, plan: &Arc<AttentionPlan>) -> Tensor<2> {
-    assert_eq!(query.dims()[0], plan.tokens(), "the batch is the plan's");
+    let ([tokens, heads, width], [_, key_heads, _]) = (query.dims(), key.dims());
+    assert_eq!(tokens, plan.tokens(), "the batch is the plan's");
+    assert_eq!(
+        [key.dims(), value.dims()],
+        [[tokens, key_heads, width]; 2],
+        "keys and values of the queries' tokens and width"
+    );
+    assert!(heads.is_multiple_of(key_heads), "{heads} heads share {key_heads} key heads");
     if is_host(&query) && is_host(&key) && is_host(&value) {
         let (query, key, value) = (query.into_dispatch(), key.into_dispatch(), value.into_dispatch());
         return Tensor::from_dispatch(<Dispatch as Attention>::attention(query, key, value, plan.clone()));

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use crate::attention::{ContextKeys, attend};
-use crate::host::{Host, exponentials, in_order, is_host, sum_pairs, tensor, values, vectorized};
+use crate::host::{Host, exponentials, in_order, is_plain, sum_pairs, tensor, values, vectorized};
 
 /// What rows that continue one context have cached.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct CachedKeys<'a> {
 #[must_use]
 pub fn cached_attention(query: Tensor<3>, keys: &CachedKeys<'_>) -> Tensor<2> {
     let (key, value) = keys.own;
-    if is_host(&query) && is_host(key) && is_host(keys.context.0) {
+    if is_plain(&query) && is_plain(key) && is_plain(keys.context.0) {
         // A bias of no length hides nothing.
         let bias = keys.context_bias.map_or_else(|| Tensor::zeros([0], &query.device()), Clone::clone);
         let output = <Dispatch as CachedAttention>::cached_attention(

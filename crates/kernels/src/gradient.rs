@@ -5,12 +5,16 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{FloatDType, Tensor};
 use rayon::prelude::*;
 
-use crate::host::{Host, TASK, in_order, is_host, tensor, values, vectorized};
+use crate::host::{Host, TASK, in_order, is_plain, tensor, values, vectorized};
 
-/// The sum of both, in the place of `sum` if nothing else holds it.
+/// The sum of both, of one shape, in the place of `sum` if nothing else holds it.
+///
+/// # Panics
+/// If the shapes differ.
 #[must_use]
 pub fn accumulate<const D: usize>(sum: Tensor<D>, share: Tensor<D>) -> Tensor<D> {
-    if is_host(&sum) && is_host(&share) {
+    assert_eq!(sum.dims(), share.dims(), "shapes of a sum and of its share");
+    if is_plain(&sum) && is_plain(&share) {
         return Tensor::from_dispatch(<Dispatch as Gradient>::accumulate(sum.into_dispatch(), share.into_dispatch()));
     }
     sum + share
@@ -19,7 +23,7 @@ pub fn accumulate<const D: usize>(sum: Tensor<D>, share: Tensor<D>) -> Tensor<D>
 /// All values times `factor`, in their place if nothing else holds them.
 #[must_use]
 pub fn scale<const D: usize>(x: Tensor<D>, factor: f64) -> Tensor<D> {
-    if is_host(&x) {
+    if is_plain(&x) {
         return Tensor::from_dispatch(<Dispatch as Gradient>::scale(x.into_dispatch(), factor));
     }
     x * factor
@@ -31,7 +35,7 @@ pub fn scale<const D: usize>(x: Tensor<D>, factor: f64) -> Tensor<D> {
 /// - returns `[sums]`, in f32; a number of sums that depends on the shape alone
 #[must_use]
 pub fn square_sums<const D: usize>(x: Tensor<D>) -> Tensor<1> {
-    if is_host(&x) {
+    if is_plain(&x) {
         return Tensor::from_dispatch(<Dispatch as Gradient>::square_sums(x.into_dispatch()));
     }
     x.cast(FloatDType::F32).square().sum()

@@ -12,6 +12,11 @@ pub(crate) type Host = FloatTensor<Flex>;
 /// Values that a task of a parallel loop should have at least, so that handing it over is cheap beside it.
 pub(crate) const TASK: usize = 16 * 1024;
 
+/// As [`is_host`], and without autodiff: what kernels without a gradient take.
+pub(crate) fn is_plain<const D: usize>(x: &Tensor<D>) -> bool {
+    is_host(x) && !x.is_autodiff()
+}
+
 /// Whether the tensor lies on the CPU in f32, so that the kernels here can read it.
 pub(crate) fn is_host<const D: usize>(x: &Tensor<D>) -> bool {
     x.dtype() == DType::F32 && is_cpu(&x.device())
@@ -26,9 +31,11 @@ fn is_cpu(device: &Device) -> bool {
 
 /// Does work on tensors like `x` on one of the threads that kernels run on: a thread from outside would be woken after each of
 /// them. Work with autodiff, or on another device, is done where it is asked for.
+///
+/// While it waits for its pieces that thread may begin other work of this kind, so `work` must hold no lock that others want.
 pub fn among_kernels<const D: usize, R: Send>(x: &Tensor<D>, work: impl FnOnce() -> R + Send) -> R {
     // A gradient's tape is locked while kernels run, and a thread that waits for its pieces must not begin on other work then.
-    if is_host(x) && !x.is_autodiff() { rayon::scope(|_| work()) } else { work() }
+    if is_plain(x) { rayon::scope(|_| work()) } else { work() }
 }
 
 /// The same values in row-major order; the tensor itself if they are.

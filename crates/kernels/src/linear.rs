@@ -26,8 +26,12 @@ const OUTPUTS: usize = 32;
 /// - `x`: `[rows, in]`
 /// - `weight`: `[out, in]`
 /// - returns `[rows, out]`
+///
+/// # Panics
+/// If both have not the same inputs.
 #[must_use]
 pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    assert_eq!(x.dims()[1], weight.dims()[1], "inputs of the rows and of the weight");
     if is_host(&x) && is_host(&weight) {
         return Tensor::from_dispatch(<Dispatch as Linear>::linear(x.into_dispatch(), weight.into_dispatch()));
     }
@@ -42,7 +46,7 @@ trait Linear: Backend {
 impl Linear for Flex {
     fn linear(x: Host, weight: Host) -> Host {
         let rows = x.layout().shape()[0];
-        if rows <= FEW && weight.as_slice::<f32>().is_some() {
+        if (1..=FEW).contains(&rows) && weight.as_slice::<f32>().is_some() {
             return few_rows(x, &weight);
         }
         let (x, weight) = (in_order(x), in_order(weight));

@@ -91,22 +91,34 @@ pub(crate) fn multiply(output: &mut [f32], step: usize, adds: bool, a: Matrix<'_
 }
 
 /// `output = a b` or `output += a b` as [`multiply`], on all cores: each takes some rows of the output, which lie one after
-/// another. How many there are changes no sum.
+/// another.
+///
+/// The library sums small products in other orders than large ones. No part is small, so that how many cores there are changes
+/// no sum.
 ///
 /// # Panics
 /// If the shapes do not fit.
 pub(crate) fn multiply_on_all_cores(output: &mut [f32], adds: bool, a: Matrix<'_>, b: Matrix<'_>) {
-    /// Rows of a task should be a multiple of this, the height of the product's innermost block.
+    /// Rows of a task are a multiple of this, the height of the product's innermost block.
     const BLOCK: usize = 12;
+    /// Fewest rows of a task: above 64, all products are summed in the same order.
+    const FEWEST: usize = 72;
     let (rows, columns) = (a.rows, b.columns);
     if rows == 0 || columns == 0 {
         return;
     }
-    let task = rows.div_ceil(rayon::current_num_threads()).next_multiple_of(BLOCK);
-    output[..rows * columns].par_chunks_mut(task * columns).enumerate().for_each(|(index, output)| {
-        let a = a.some_rows(index * task, output.len() / columns);
-        multiply(output, columns, adds, a, b);
-    });
+    let tasks = rayon::current_num_threads().min(rows / FEWEST).max(1);
+    let task = (rows / tasks).next_multiple_of(BLOCK);
+    let mut parts = Vec::with_capacity(tasks);
+    let (mut first, mut rest) = (0, &mut output[..rows * columns]);
+    while first < rows {
+        // What would be left over and small goes with the last.
+        let count = if rows - first < task + FEWEST { rows - first } else { task };
+        let (part, after) = rest.split_at_mut(count * columns);
+        parts.push((a.some_rows(first, count), part));
+        (first, rest) = (first + count, after);
+    }
+    parts.into_par_iter().for_each(|(a, output)| multiply(output, columns, adds, a, b));
 }
 
 #[cfg(test)]

@@ -17,10 +17,14 @@ use crate::host::{Host, TASK, in_f32, in_order, is_host, sum_pairs, tensor, valu
 /// - `scale`: `g`, `[width]`
 /// - returns `[rows, width]`, in the dtype of `x`
 ///
+/// # Panics
+/// If the scale has not the width of `x`.
+///
 /// # Source
 /// Zhang & Sennrich 2019, arXiv:1910.07467.
 #[must_use]
 pub fn rms_norm(x: Tensor<2>, scale: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    assert_eq!([x.dims()[1]], scale.dims(), "width of the rows and of the scale");
     if is_host(&x) && is_host(&scale) {
         let normed = <Dispatch as RmsNorm>::rms_norm(x.into_dispatch(), scale.into_dispatch(), epsilon);
         return Tensor::from_dispatch(normed);
@@ -48,7 +52,7 @@ impl RmsNorm for Flex {
         let (input, scale) = (values(&x), values(&scale));
         let width = scale.len();
         let mut output = vec![0.0; input.len()];
-        let task = width * TASK.div_ceil(width);
+        let task = width * TASK.div_ceil(width.max(1));
         output.par_chunks_mut(task).zip(input.par_chunks(task)).for_each(|(output, input)| {
             vectorized(
                 #[inline(always)]
@@ -72,7 +76,7 @@ fn backward(x: Host, scale: Host, upstream: Host, epsilon: f64) -> (Host, Host) 
     let (input, scale, upstream) = (values(&x), values(&scale), values(&upstream));
     let width = scale.len();
     let mut gradient = vec![0.0; input.len()];
-    let task = width * TASK.div_ceil(width);
+    let task = width * TASK.div_ceil(width.max(1));
     let of_scale: Vec<Vec<f32>> = gradient
         .par_chunks_mut(task)
         .zip(input.par_chunks(task))

@@ -17,10 +17,14 @@ use crate::host::{Host, TASK, exp, in_order, is_host, tensor, values, vectorized
 /// - `gate`, `up`: `[rows, width]`
 /// - returns `[rows, width]`
 ///
+/// # Panics
+/// If the shapes differ.
+///
 /// # Source
 /// Shazeer 2020, arXiv:2002.05202 (SwiGLU).
 #[must_use]
 pub fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    assert_eq!(gate.dims(), up.dims(), "shapes of both projections");
     if is_host(&gate) && is_host(&up) {
         return Tensor::from_dispatch(<Dispatch as Swiglu>::swiglu(gate.into_dispatch(), up.into_dispatch()));
     }

@@ -19,6 +19,7 @@ use vlm_model::{Checkpoint, ExportOptions, export};
 
 use self::manifest::Manifest;
 use crate::config::TrainConfig;
+use crate::features::FeatureCache;
 use crate::step::Trainer;
 use crate::{TrainError, disk};
 
@@ -267,6 +268,8 @@ pub fn restore(trainer: &mut Trainer, checkpoint: &Path) -> Result<(), TrainErro
     trainer.standing.validation = state.validation;
     trainer.standing.skipped_in_a_row = state.skipped_in_a_row;
     trainer.standing.sampling_gap = state.sampling_gap;
+    // Features of the policy that stood there before.
+    trainer.features = FeatureCache::of_run(&trainer.config);
     Ok(())
 }
 

@@ -34,8 +34,10 @@ impl Trainer {
     /// Notes how far the log-probabilities of a step that took them from sampling were off.
     pub(crate) fn watch_gap(&mut self, report: &StepReport) {
         let (gap, bound) = (report.gap_mean, self.config.update.max_sampling_gap);
-        self.standing.sampling_gap = self.standing.sampling_gap.max(gap);
-        if gap > bound {
+        // A gap that is not a number counts as larger than any.
+        let within = gap <= bound;
+        self.standing.sampling_gap = if gap.is_nan() { f64::MAX } else { self.standing.sampling_gap.max(gap) };
+        if !within {
             tracing::warn!(
                 "step {}: log-probabilities seen at sampling are {gap:.2e} nats off on average, more than \
                  update.max_sampling_gap ({bound:.2e}); from now on they are computed again",

@@ -15,6 +15,7 @@ use crate::TrainError;
 use crate::collect::{Collected, Source};
 use crate::config::{TrainConfig, UpdateConfig};
 use crate::features::FeatureCache;
+use crate::gradients::Gradients;
 use crate::optimizer::optimizer;
 use crate::problems::Problems;
 use crate::recipe::Algorithm;
@@ -27,7 +28,7 @@ use crate::scored::Scored;
 use crate::seeds::{Purpose, derive};
 use crate::step_values::StepValues;
 use crate::stop::Stop;
-use crate::update::{Lesson, Updater};
+use crate::update::{Lesson, UpdateReport, Updater};
 use crate::vocabulary::Vocabulary;
 
 /// A run in progress.
@@ -142,9 +143,7 @@ impl Trainer {
             if let Some(recomputed) = update.recomputed.take() {
                 values.complete(recomputed);
             }
-            let policy = taken(&mut self.policy);
-            let (policy, update) = self.updater.apply(policy, gradients, update, learning_rate);
-            self.policy = policy;
+            let update = self.apply(gradients, update, learning_rate);
             updates.push(update);
             timings.update += phase.elapsed();
         }
@@ -180,6 +179,14 @@ impl Trainer {
             self.watch_gap(&report);
         }
         Ok(report)
+    }
+
+    /// Moves the policy along a gradient, in place.
+    pub fn apply(&mut self, gradients: Gradients, report: UpdateReport, learning_rate: f64) -> UpdateReport {
+        let policy = taken(&mut self.policy);
+        let (policy, report) = self.updater.apply(policy, gradients, report, learning_rate);
+        self.policy = policy;
+        report
     }
 
     fn warn_if_nothing_is_learned(&self, not_finite: usize, collected: &Collected, batches: &[Scored]) {

@@ -67,6 +67,10 @@ impl Classes {
     }
 
     pub(super) fn attend(&self, query: &Tensor<3>, key: &Tensor<3>, value: &Tensor<3>) -> Tensor<2> {
+        if self.classes.is_empty() {
+            let [_, heads, width] = query.dims();
+            return Tensor::zeros([0, heads * width], (&query.device(), query.dtype()));
+        }
         let outputs = Tensor::cat(self.classes.iter().map(|class| class.attend(query, key, value)).collect(), 0);
         match &self.order {
             Some(order) => outputs.select(0, order.clone()),
