@@ -33,12 +33,12 @@ const PROCESSOR_FILES: [(&str, &[u8]); 4] = [
     ("chat_template.json", include_bytes!("../model/chat_template.json")),
 ];
 
-/// The first picture of a folder that [`write`] has filled.
+/// The first picture of a folder that [`write()`] has filled.
 pub(crate) fn picture(folder: &Path) -> PathBuf {
     folder.join("picture-0.png")
 }
 
-/// The problems of a folder that [`write`] has filled.
+/// The problems of a folder that [`write()`] has filled.
 pub(crate) fn problems(folder: &Path) -> PathBuf {
     folder.join("problems.jsonl")
 }

@@ -1,7 +1,8 @@
 //! Cutting a batch of groups into passes of bounded size.
 //!
 //! Tokens are packed without padding, so sorting by length would save nothing: a pass costs what its tokens cost, whatever
-//! their order. Groups stay in theirs, and so do all per-token values.
+//! their order (but for attention off the CPU, where the responses of a group are padded to its longest). Groups stay in
+//! theirs, and so do all per-token values.
 
 use std::ops::Range;
 
