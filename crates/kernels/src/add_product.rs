@@ -5,7 +5,7 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::host::{Host, in_order, is_host, values};
+use crate::host::{Host, in_order, is_plain, values};
 use crate::matrix::{Matrix, multiply};
 
 /// Rows of the sum that one task adds to.
@@ -25,8 +25,7 @@ const BAND: usize = 256;
 pub fn add_product(sum: Tensor<2>, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
     let ([rows, outputs], [others, inputs]) = (a.dims(), b.dims());
     assert_eq!((sum.dims(), rows), ([outputs, inputs], others), "shapes of a sum and what is added");
-    let plain = |x: &Tensor<2>| is_host(x) && !x.device().is_autodiff();
-    if plain(&sum) && plain(&a) && plain(&b) {
+    if is_plain(&sum) && is_plain(&a) && is_plain(&b) {
         let (sum, a, b) = (sum.into_dispatch(), a.into_dispatch(), b.into_dispatch());
         return Tensor::from_dispatch(<Dispatch as AddProduct>::add_product(sum, a, b));
     }

@@ -12,7 +12,7 @@ pub(crate) type Host = FloatTensor<Flex>;
 /// Values that a task of a parallel loop should have at least, so that handing it over is cheap beside it.
 pub(crate) const TASK: usize = 16 * 1024;
 
-/// As [`is_host`], and without autodiff: what kernels without a gradient take.
+/// As [`is_host`], and nothing follows its operations: what kernels without a gradient take, and may write over.
 pub(crate) fn is_plain<const D: usize>(x: &Tensor<D>) -> bool {
     is_host(x) && !x.is_autodiff()
 }
@@ -78,7 +78,8 @@ pub(crate) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f3
     lanes.iter().sum::<f32>() + rest
 }
 
-/// `e^x` within two units in the last place; 0 below the smallest normal number, and not-a-number where `x` is.
+/// `e^x` within 2.4e-7 of its value; 0 below the smallest normal number, the largest number above 88.7, and not-a-number where
+/// `x` is.
 ///
 /// # Source
 /// Cody & Waite's reduction by multiples of ln 2 in two parts, and the minimax polynomial of Cephes' `expf`.

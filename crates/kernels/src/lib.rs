@@ -6,7 +6,7 @@
 //! which the crate's laws test; what does not run on the CPU, or is not f32, takes the composition.
 //!
 //! It knows tensors, burn's extension points and the CPU backend, the only one it names: a kernel is written for a machine.
-//! It must not know models, checkpoints, vocabularies, rewards or training.
+//! It must not know models, checkpoints, texts, rewards or training.
 //!
 //! Sums whose order could depend on the number of threads are taken over fixed pieces, so results do not.
 //!

@@ -54,6 +54,10 @@ impl<'a> Matrix<'a> {
 /// # Panics
 /// If the shapes do not fit.
 pub(crate) fn multiply(output: &mut [f32], step: usize, adds: bool, a: Matrix<'_>, b: Matrix<'_>) {
+    multiply_by(Parallelism::None, output, step, adds, a, b);
+}
+
+fn multiply_by(cores: Parallelism, output: &mut [f32], step: usize, adds: bool, a: Matrix<'_>, b: Matrix<'_>) {
     assert_eq!(a.columns, b.rows, "inner sizes");
     let (rows, columns) = (a.rows, b.columns);
     if rows == 0 || columns == 0 {
@@ -85,16 +89,15 @@ pub(crate) fn multiply(output: &mut [f32], step: usize, adds: bool, a: Matrix<'_
             false,
             false,
             false,
-            Parallelism::None,
+            cores,
         );
     }
 }
 
 /// `output = a b` or `output += a b` as [`multiply`], on all cores: each takes some rows of the output, which lie one after
-/// another.
+/// another. Where there are few rows, the library cuts the product itself.
 ///
-/// The library sums small products in other orders than large ones. No part is small, so that how many cores there are changes
-/// no sum.
+/// It sums small products in other orders than large ones. No part is small, so that how many cores there are changes no sum.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -107,7 +110,11 @@ pub(crate) fn multiply_on_all_cores(output: &mut [f32], adds: bool, a: Matrix<'_
     if rows == 0 || columns == 0 {
         return;
     }
-    let tasks = rayon::current_num_threads().min(rows / FEWEST).max(1);
+    let tasks = rayon::current_num_threads().min(rows / FEWEST);
+    if tasks < 2 {
+        multiply_by(Parallelism::Rayon(0), output, columns, adds, a, b);
+        return;
+    }
     let task = (rows / tasks).next_multiple_of(BLOCK);
     let mut parts = Vec::with_capacity(tasks);
     let (mut first, mut rest) = (0, &mut output[..rows * columns]);

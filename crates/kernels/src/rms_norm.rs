@@ -52,7 +52,7 @@ impl RmsNorm for Flex {
         let (input, scale) = (values(&x), values(&scale));
         let width = scale.len();
         let mut output = vec![0.0; input.len()];
-        let task = width * TASK.div_ceil(width.max(1));
+        let task = width * TASK.div_ceil(width);
         output.par_chunks_mut(task).zip(input.par_chunks(task)).for_each(|(output, input)| {
             vectorized(
                 #[inline(always)]
@@ -76,7 +76,7 @@ fn backward(x: Host, scale: Host, upstream: Host, epsilon: f64) -> (Host, Host) 
     let (input, scale, upstream) = (values(&x), values(&scale), values(&upstream));
     let width = scale.len();
     let mut gradient = vec![0.0; input.len()];
-    let task = width * TASK.div_ceil(width.max(1));
+    let task = width * TASK.div_ceil(width);
     let of_scale: Vec<Vec<f32>> = gradient
         .par_chunks_mut(task)
         .zip(input.par_chunks(task))

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use self::divergence::expectation;
 use self::row::Row;
-use crate::host::{Host, TASK, in_order, is_host, tensor, values, vectorized};
+use crate::host::{Host, TASK, in_order, is_plain, tensor, values, vectorized};
 
 pub use divergence::{entropy, forward_kl, jensen_shannon};
 pub use gradient::Upstream;
@@ -134,11 +134,6 @@ impl Softmax {
             row.iter_mut().for_each(|logit| *logit /= temperature);
         }
     }
-}
-
-/// Whether the tensor lies on the CPU in f32 and nothing follows its operations, so that it may be written over.
-fn is_plain<const D: usize>(x: &Tensor<D>) -> bool {
-    is_host(x) && !x.device().is_autodiff()
 }
 
 /// The chosen outcomes on the host.

@@ -5,9 +5,9 @@ mod laws;
 use std::sync::Arc;
 
 use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use kernels::{AttentionPlan, CachedKeys, Run, attention, cached_attention};
-use laws::{assert_equal, assert_same_gradients, normal};
+use laws::{assert_equal, assert_same_gradients, double, normal};
 use proptest::prelude::*;
 
 /// Runs as they come in training: contexts and what follows them, and bidirectional runs.
@@ -81,9 +81,8 @@ proptest! {
         let found = attention(query.clone(), key.clone(), value.clone(), &plan);
         assert_equal(found, plain(&query, &key, &value, &blocked), 2e-6);
         // What is not f32 takes the composition of tensor operations.
-        let double = |x: &Tensor<3>| x.clone().cast(FloatDType::F64);
         let found = attention(double(&query), double(&key), double(&value), &plan);
-        assert_equal(found, plain(&query, &key, &value, &blocked).cast(FloatDType::F64), 2e-6);
+        assert_equal(found, double(&plain(&query, &key, &value, &blocked)), 2e-6);
         // One of the three inputs is a constant each time.
         assert_same_gradients(
             &query, &key,
@@ -102,9 +101,10 @@ proptest! {
     /// A token at a time, with what came before in a cache.
     #[test]
     fn cached_attention_is_attention(
-        rows in 1_usize..5, context in 1_usize..60, filled in 1_usize..40, room in 0_usize..3, blind in 0_usize..9, seed: u64,
+        rows in 1_usize..5, context in 1_usize..60, filled in 1_usize..40, room in 0_usize..3, blind in 0_usize..9,
+        shape in 0_usize..3, seed: u64,
     ) {
-        let (heads, key_heads, width) = (4, 2, 24);
+        let (heads, key_heads, width) = [(4, 2, 24), (3, 3, 5), (8, 1, 16)][shape];
         let own = |seed| normal([key_heads, rows, filled + room, width], seed);
         let shared = |seed| normal([key_heads, context, width], seed);
         let (context_keys, own_keys) = ((shared(seed), shared(seed ^ 1)), (own(seed ^ 2), own(seed ^ 3)));
@@ -118,6 +118,18 @@ proptest! {
             own: (&own_keys.0, &own_keys.1),
             filled,
         });
+        // What is not f32 takes the composition of tensor operations.
+        let (wide_context, wide_own) = (
+            (double(&context_keys.0), double(&context_keys.1)),
+            (double(&own_keys.0), double(&own_keys.1)),
+        );
+        let composed = cached_attention(double(&query), &CachedKeys {
+            context: (&wide_context.0, &wide_context.1),
+            context_bias: (blind > 0).then_some(&bias),
+            own: (&wide_own.0, &wide_own.1),
+            filled,
+        });
+        assert_equal(composed, double(&found), 2e-6);
         for row in 0..rows {
             let joined = |context: &Tensor<3>, own: &Tensor<4>| {
                 let own = own.clone().narrow(1, row, 1).narrow(2, 0, filled).squeeze_dim::<3>(1);

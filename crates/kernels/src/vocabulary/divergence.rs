@@ -9,8 +9,8 @@ use burn::tensor::activation::{log_sigmoid, log_softmax};
 use rayon::prelude::*;
 
 use super::row::{self, Row};
-use super::{dims, is_plain, rows_of_task};
-use crate::host::{Host, in_order, tensor, values, vectorized};
+use super::{dims, rows_of_task};
+use crate::host::{Host, in_order, is_plain, tensor, values, vectorized};
 
 /// Shannon entropy of each row's distribution, in nats. Outcomes of probability 0 add nothing.
 ///

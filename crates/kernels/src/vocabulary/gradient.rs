@@ -7,8 +7,8 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
 use super::divergence::expectation;
 use super::row::{Row, forward_kl};
-use super::{Softmax, dims, for_each_task, is_plain, outcomes};
-use crate::host::{Host, exp, in_order, values, vectorized};
+use super::{Softmax, dims, for_each_task, outcomes};
+use crate::host::{Host, exp, in_order, is_plain, values, vectorized};
 
 /// The gradient of a loss with respect to what it reads of each row's distribution; `None` counts as 0.
 ///
@@ -97,6 +97,22 @@ impl Softmax {
         }
     }
 
+    /// The gradient of all rows in the place of their logits.
+    fn written_over(&self, logits: Host, others: Option<&[f32]>, chosen: &[usize], slopes: &Slopes) -> Host {
+        let (_, count) = dims(&logits);
+        for_each_task(logits, |first, rows| {
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (index, row) in (first..).zip(rows.chunks_exact_mut(count)) {
+                        let others = others.map(|others| &others[index * count..(index + 1) * count]);
+                        self.row_gradient(row, others, chosen[index], slopes.of(index));
+                    }
+                },
+            );
+        })
+    }
+
     /// Writes the gradient of one row over its logits.
     #[inline(always)]
     fn row_gradient(&self, row: &mut [f32], others: Option<&[f32]>, chosen: usize, [u, w, r]: [f32; 3]) {
@@ -153,35 +169,11 @@ trait Gradient: Backend {
 
 impl Gradient for Flex {
     fn gradient(logits: Host, chosen: &[usize], slopes: &Slopes, softmax: &Softmax) -> Host {
-        let (_, count) = dims(&logits);
-        for_each_task(logits, |first, rows| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (index, row) in rows.chunks_exact_mut(count).enumerate() {
-                        let index = first + index;
-                        softmax.row_gradient(row, None, chosen[index], slopes.of(index));
-                    }
-                },
-            );
-        })
+        softmax.written_over(logits, None, chosen, slopes)
     }
 
     fn gradient_between(logits: Host, others: Host, chosen: &[usize], slopes: &Slopes, softmax: &Softmax) -> Host {
         let others = in_order(others);
-        let others = values(&others);
-        let (_, count) = dims(&logits);
-        for_each_task(logits, |first, rows| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for (index, row) in rows.chunks_exact_mut(count).enumerate() {
-                        let index = first + index;
-                        let others = &others[index * count..(index + 1) * count];
-                        softmax.row_gradient(row, Some(others), chosen[index], slopes.of(index));
-                    }
-                },
-            );
-        })
+        softmax.written_over(logits, Some(values(&others)), chosen, slopes)
     }
 }

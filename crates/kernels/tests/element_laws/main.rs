@@ -6,7 +6,7 @@ mod threads;
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu;
-use laws::{assert_equal, assert_same_gradients, normal};
+use laws::{assert_equal, assert_same_gradients, double, normal};
 use proptest::prelude::*;
 
 fn rotated(x: Tensor<3>, cos: &Tensor<3>, sin: &Tensor<3>) -> Tensor<3> {
@@ -26,6 +26,7 @@ proptest! {
         let composed = |gate: Tensor<2>, up: Tensor<2>| silu(gate) * up.transpose();
         let fused = |gate, up: Tensor<2>| kernels::swiglu(gate, up.transpose());
         assert_equal(fused(gate.clone(), up.clone()), composed(gate.clone(), up.clone()), 1e-6);
+        assert_equal(fused(double(&gate), double(&up)), double(&composed(gate.clone(), up.clone())), 1e-6);
         assert_same_gradients(&gate, &up, fused, composed, 1e-6);
     }
 
@@ -35,6 +36,8 @@ proptest! {
         let angles = normal([tokens, 1, half], seed.wrapping_add(1)) * 10.0;
         let (cos, sin) = (angles.clone().cos(), angles.sin());
         assert_equal(kernels::rotate(x.clone(), &cos, &sin), rotated(x.clone(), &cos, &sin), 1e-6);
+        let turned = kernels::rotate(double(&x), &double(&cos), &double(&sin));
+        assert_equal(turned, double(&rotated(x.clone(), &cos, &sin)), 1e-6);
         let scale = normal([1, 1, 1], seed.wrapping_add(2));
         assert_same_gradients(
             &x, &scale,
@@ -64,6 +67,7 @@ proptest! {
         let (x, weight) = (normal([rows, input], seed), normal([output, input], seed.wrapping_add(1)));
         let composed = |x: Tensor<2>, weight: Tensor<2>| x.matmul(weight.transpose());
         assert_equal(kernels::linear(x.clone(), weight.clone()), composed(x.clone(), weight.clone()), 1e-5);
+        assert_equal(kernels::linear(double(&x), double(&weight)), double(&composed(x.clone(), weight.clone())), 1e-5);
         assert_same_gradients(&x, &weight, kernels::linear, composed, 1e-5);
     }
 }

@@ -44,7 +44,7 @@ fn attended() -> Vec<Tensor<2>> {
 
 #[test]
 fn threads_change_no_bit() {
-    for rows in [1, 16, 17, 25, 97, 145, 300] {
+    for rows in [1, 16, 17, 25, 71, 97, 143, 144, 145, 300] {
         let expected = on(1, || layer(rows));
         for threads in [2, 3, 8] {
             assert!(on(threads, || layer(rows)) == expected, "{rows} rows on {threads} threads");

@@ -1,6 +1,10 @@
 //! What the laws share: inputs, and how two computations are compared.
+//!
+//! Inputs are of about unit size, so f32 rounds each operation by 6e-8. Element-wise operations are allowed some twenty
+//! roundings (1e-6), sums of up to a few hundred products in another order 1e-5, and gradients that pass through two such
+//! sums, or a root of one, up to ten times that.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -12,6 +16,11 @@ pub(crate) fn normal<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<D> 
     let value = |_| (0..4).map(|_| random.random::<f32>() - 0.5).sum::<f32>() * 1.7;
     let values: Vec<f32> = (0..count).map(value).collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::default())
+}
+
+/// The same in f64, which no fused kernel takes, so that the composition computes it.
+pub(crate) fn double<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    x.clone().cast(FloatDType::F64)
 }
 
 /// Asserts that the largest difference is at most `tolerance` times the largest value, or times a tenth of the inputs' size.
