@@ -42,6 +42,9 @@ struct Measure {
     /// Time and memory against the sizes of group, prompt, response and vocabulary instead
     #[arg(long)]
     scaling: bool,
+    /// Only these tables of `--scaling`
+    #[arg(long, value_enum, value_delimiter = ',', requires = "scaling")]
+    axes: Vec<scaling::Axis>,
     #[command(flatten)]
     compare: compare::Compare,
 }
@@ -54,6 +57,8 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    // As the program that is measured does.
+    kernels::keep_freed_memory();
     match run(CommandLine::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -66,7 +71,7 @@ fn main() -> ExitCode {
 fn run(line: CommandLine) -> Result<(), Failure> {
     match line.command {
         Some(Task::Work(worker)) => worker.run(),
-        None if line.measure.scaling => scaling::run(&line.measure.compare),
+        None if line.measure.scaling => scaling::run(&line.measure.compare, &line.measure.axes),
         None => line.measure.compare.run(),
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::{AllocationProperty, FloatDType, Tensor};
 use rayon::prelude::*;
 
 use crate::host::{Host, TASK, in_order, is_plain, tensor, values, vectorized};
@@ -104,9 +104,11 @@ fn square_sum(x: &[f32]) -> f32 {
     (lanes.iter().sum::<f64>() + rest) as f32
 }
 
-/// The same values in row-major order, in memory that nothing else holds: the tensor itself if that is so.
+/// The same values in row-major order, in memory that nothing else holds: the tensor itself if that is so. A mapped file is
+/// left: writing to its memory would keep both it and a copy.
 pub(crate) fn owned(x: Host) -> Host {
-    if x.is_unique() && x.as_slice::<f32>().is_some() {
+    let is_mapped = x.data_arc().property() == AllocationProperty::File;
+    if x.is_unique() && x.as_slice::<f32>().is_some() && !is_mapped {
         return x;
     }
     let x = in_order(x);
@@ -126,6 +128,8 @@ pub(crate) fn owned_values(x: &mut Host) -> &mut [f32] {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Bytes, DType, TensorData};
+
     use super::*;
 
     #[test]
@@ -141,5 +145,16 @@ mod tests {
         let sum = Flex::accumulate(x, view);
         assert_eq!(values(&sum), [4.0, 10.0, 10.0, 16.0]);
         assert_ne!(values(&sum).as_ptr(), place);
+    }
+
+    #[test]
+    fn a_mapped_file_is_left_for_memory_of_its_own() {
+        let file = bytes::Bytes::from(1.0_f32.to_ne_bytes().repeat(4));
+        let data = Bytes::from_shared(file.clone(), AllocationProperty::File);
+        let x = Host::from_data(TensorData::from_bytes(data, [4], DType::F32));
+        assert_eq!(values(&x).as_ptr().cast(), file.as_ptr());
+        let scaled = Flex::scale(x, 3.0);
+        assert_eq!(values(&scaled), [3.0; 4]);
+        assert_ne!(scaled.data_arc().property(), AllocationProperty::File);
     }
 }

@@ -38,6 +38,18 @@ pub fn among_kernels<const D: usize, R: Send>(x: &Tensor<D>, work: impl FnOnce()
     if is_plain(x) { rayon::scope(|_| work()) } else { work() }
 }
 
+/// Does two pieces of work on tensors like `x`, at the same time where [`among_kernels`] would do each on the kernels'
+/// threads: neither then waits alone for the last of its pieces. Elsewhere one after the other.
+///
+/// Locks as there.
+pub fn side_by_side<const D: usize, A: Send, B: Send>(
+    x: &Tensor<D>,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if is_plain(x) { rayon::join(first, second) } else { (first(), second()) }
+}
+
 /// The same values in row-major order; the tensor itself if they are.
 pub(crate) fn in_order(x: Host) -> Host {
     if x.as_slice::<f32>().is_some() { x } else { x.to_contiguous() }

@@ -10,7 +10,8 @@
 //!
 //! Sums whose order could depend on the number of threads are taken over fixed pieces, so results do not.
 //!
-//! `unsafe` is used in one place: the call of a matrix product on slices whose bounds were checked (`matrix.rs`).
+//! `unsafe` is used around the library of matrix products, whose bounds are checked first (`matrix.rs`), and for a setting of
+//! the C library's allocator (`memory.rs`).
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -31,6 +32,7 @@ mod gradient;
 mod host;
 mod linear;
 mod matrix;
+mod memory;
 mod rms_norm;
 mod rotary;
 mod sampling;
@@ -42,8 +44,9 @@ pub use add_product::add_product;
 pub use attention::{AttentionPlan, Run, attention};
 pub use cached_attention::{CachedKeys, cached_attention};
 pub use gradient::{accumulate, scale, square_sums};
-pub use host::among_kernels;
-pub use linear::linear;
+pub use host::{among_kernels, side_by_side};
+pub use linear::{Addends, linear};
+pub use memory::keep_freed_memory;
 pub use rms_norm::rms_norm;
 pub use rotary::rotate;
 pub use sampling::{Categorical, Draw, Filter};

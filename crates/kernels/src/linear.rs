@@ -10,14 +10,23 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::host::{Host, TASK, in_order, is_host, tensor, values};
-use crate::matrix::{Matrix, multiply_on_all_cores};
+use crate::matrix::{Matrix, Terms, product};
 
 /// Up to so many rows, reading the weight once for all of them beats a blocked product, which would copy it first.
 const FEW: usize = 16;
 /// Rows of the weight that one task multiplies.
 const OUTPUTS: usize = 32;
 
-/// `x Wᵀ`.
+/// What a product with a weight is added to.
+#[derive(Clone, Debug, Default)]
+pub struct Addends {
+    /// Added to each row, `[out]`.
+    pub bias: Option<Tensor<1>>,
+    /// Added row by row, `[rows, out]`.
+    pub onto: Option<Tensor<2>>,
+}
+
+/// `x Wᵀ`, and what it is added to.
 ///
 /// The weight's gradient has the weight's own order in memory, so that adding to it and stepping along it are single
 /// passes.
@@ -28,30 +37,59 @@ const OUTPUTS: usize = 32;
 /// - returns `[rows, out]`
 ///
 /// # Panics
-/// If both have not the same inputs.
+/// If the shapes do not fit.
 #[must_use]
-pub fn linear(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
-    assert_eq!(x.dims()[1], weight.dims()[1], "inputs of the rows and of the weight");
-    if is_host(&x) && is_host(&weight) {
-        return Tensor::from_dispatch(<Dispatch as Linear>::linear(x.into_dispatch(), weight.into_dispatch()));
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, addends: Addends) -> Tensor<2> {
+    let ([rows, input], [output, inputs]) = (x.dims(), weight.dims());
+    assert_eq!(input, inputs, "inputs of the rows and of the weight");
+    let Addends { bias, onto } = addends;
+    assert!(bias.as_ref().is_none_or(|bias| bias.dims() == [output]), "an addend for each of {output} outputs");
+    assert!(onto.as_ref().is_none_or(|onto| onto.dims() == [rows, output]), "addends of the shape {rows} × {output}");
+    if is_host(&x) && is_host(&weight) && bias.as_ref().is_none_or(is_host) && onto.as_ref().is_none_or(is_host) {
+        // One of no length adds nothing.
+        let device = x.device();
+        let bias = bias.unwrap_or_else(|| Tensor::zeros([0], &device)).into_dispatch();
+        let onto = onto.unwrap_or_else(|| Tensor::zeros([0, 0], &device)).into_dispatch();
+        let output = <Dispatch as Linear>::linear(x.into_dispatch(), weight.into_dispatch(), bias, onto);
+        return Tensor::from_dispatch(output);
     }
-    x.matmul(weight.transpose())
+    let product = x.matmul(weight.transpose());
+    let product = match bias {
+        Some(bias) => product + bias.unsqueeze(),
+        None => product,
+    };
+    match onto {
+        Some(onto) => onto + product,
+        None => product,
+    }
 }
 
 #[backend_extension(Autodiff, Flex)]
 trait Linear: Backend {
-    fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        onto: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 }
 
 impl Linear for Flex {
-    fn linear(x: Host, weight: Host) -> Host {
-        let rows = x.layout().shape()[0];
+    fn linear(x: Host, weight: Host, bias: Host, onto: Host) -> Host {
+        let [rows, outputs] = [x.layout().shape()[0], weight.layout().shape()[0]];
+        let [bias, onto] = [bias, onto].map(in_order);
+        let terms = Terms { row: present(&bias), rows: present(&onto) };
         if (1..=FEW).contains(&rows) && weight.as_slice::<f32>().is_some() {
-            return few_rows(x, &weight);
+            return few_rows(x, &weight, terms);
         }
         let (x, weight) = (in_order(x), in_order(weight));
-        product(matrix(&x), matrix(&weight).transposed())
+        tensor(product(matrix(&x), matrix(&weight).transposed(), terms), [rows, outputs])
     }
+}
+
+/// The values of an addend that is there.
+fn present(addend: &Host) -> Option<&[f32]> {
+    Some(values(addend)).filter(|values| !values.is_empty())
 }
 
 fn matrix(x: &Host) -> Matrix<'_> {
@@ -59,18 +97,15 @@ fn matrix(x: &Host) -> Matrix<'_> {
     Matrix::new(values(x), shape[0], shape[1], shape[1])
 }
 
-fn product(a: Matrix<'_>, b: Matrix<'_>) -> Host {
-    let shape = [a.rows(), b.columns()];
-    let mut output = vec![0.0; shape[0] * shape[1]];
-    multiply_on_all_cores(&mut output, false, a, b);
-    tensor(output, shape)
+fn plain_product(a: Matrix<'_>, b: Matrix<'_>) -> Host {
+    tensor(product(a, b, Terms::default()), [a.rows(), b.columns()])
 }
 
 /// Values that are multiplied in one go: a multiple of every machine's vector width.
 const PART: usize = 16;
 
 /// The product of a few rows, each row of the weight read once.
-fn few_rows(x: Host, weight: &Host) -> Host {
+fn few_rows(x: Host, weight: &Host, terms: Terms<'_>) -> Host {
     let x = in_order(x);
     let (rows, input) = (x.layout().shape()[0], x.layout().shape()[1]);
     let outputs = weight.layout().shape()[0];
@@ -83,6 +118,12 @@ fn few_rows(x: Host, weight: &Host) -> Host {
     values.par_chunks_mut(outputs).with_min_len(TASK.div_ceil(outputs)).enumerate().for_each(|(row, values)| {
         for (value, output) in values.iter_mut().zip(by_output.chunks_exact(rows)) {
             *value = output[row];
+        }
+        if let Some(bias) = terms.row {
+            values.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+        }
+        if let Some(onto) = terms.rows {
+            values.iter_mut().zip(&onto[row * outputs..]).for_each(|(value, onto)| *value += onto);
         }
     });
     tensor(values, [rows, outputs])
@@ -180,30 +221,57 @@ fn add_part<S: Simd, const R: usize>(simd: S, sums: &mut [S::f32s; R], weight: &
     }
 }
 
+/// Sums of the columns of `[rows, columns]`, in an order that the shape alone decides.
+fn column_sums(x: &Host) -> Host {
+    /// Rows that are summed by themselves first.
+    const ROWS: usize = 64;
+    let columns = x.layout().shape()[1];
+    let sum = |rows: &[f32]| {
+        let mut sums = vec![0.0; columns];
+        for row in rows.chunks_exact(columns) {
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
+        sums
+    };
+    let parts: Vec<f32> = values(x).par_chunks((ROWS * columns).max(1)).flat_map_iter(sum).collect();
+    tensor(sum(&parts), [columns])
+}
+
 impl<C: CheckpointStrategy> Linear for Autodiff<Flex, C> {
-    fn linear(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        onto: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Step;
-        impl Backward<Flex, 2> for Step {
+        impl Backward<Flex, 4> for Step {
             type State = (Option<Host>, Option<Host>);
-            fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-                let [of_x, of_weight] = ops.parents;
-                let upstream = gradients.consume::<Flex>(&ops.node);
+            fn backward(self, ops: Ops<Self::State, 4>, gradients: &mut Gradients, _: &mut Checkpointer) {
+                let [of_x, of_weight, of_bias, of_onto] = ops.parents;
+                let upstream = in_order(gradients.consume::<Flex>(&ops.node));
                 let (x, weight) = ops.state;
-                let upstream = in_order(upstream);
                 if let (Some(node), Some(weight)) = (of_x, weight) {
                     let weight = in_order(weight);
-                    gradients.register::<Flex>(node.id, product(matrix(&upstream), matrix(&weight)));
+                    gradients.register::<Flex>(node.id, plain_product(matrix(&upstream), matrix(&weight)));
                 }
                 if let (Some(node), Some(x)) = (of_weight, x) {
                     let x = in_order(x);
-                    gradients.register::<Flex>(node.id, product(matrix(&upstream).transposed(), matrix(&x)));
+                    gradients.register::<Flex>(node.id, plain_product(matrix(&upstream).transposed(), matrix(&x)));
+                }
+                if let Some(node) = of_bias {
+                    gradients.register::<Flex>(node.id, column_sums(&upstream));
+                }
+                if let Some(node) = of_onto {
+                    gradients.register::<Flex>(node.id, upstream);
                 }
             }
         }
         let ((x, of_x), (weight, of_weight)) = (x.into_parts(), weight.into_parts());
-        let output = Flex::linear(x.clone(), weight.clone());
-        match Step.prepare::<C>([of_x, of_weight]).compute_bound().stateful() {
+        let ((bias, of_bias), (onto, of_onto)) = (bias.into_parts(), onto.into_parts());
+        let output = Flex::linear(x.clone(), weight.clone(), bias, onto);
+        match Step.prepare::<C>([of_x, of_weight, of_bias, of_onto]).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish((Some(x), Some(weight)), output),
             OpsKind::UnTracked(step) => step.finish(output),
         }

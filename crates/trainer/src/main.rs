@@ -5,5 +5,6 @@ mod command;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    kernels::keep_freed_memory();
     command::main()
 }

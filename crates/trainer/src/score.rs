@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use dependency::{Contrast, DependencyMetric, Divergence};
+use kernels::side_by_side;
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
 use crate::TrainError;
@@ -9,7 +10,7 @@ use crate::collect::Group;
 use crate::micro_batch::{Piece, micro_batches};
 use crate::ragged::Ragged;
 use crate::scored::{Scored, lengths_of, sampling_log_probs};
-use crate::view::{Seen, Side, Views};
+use crate::view::Views;
 use crate::vocabulary::{Clean, ContrastScores, TokenScores, ViewPair, Vocabulary, joined};
 
 /// What to score with.
@@ -81,20 +82,18 @@ impl Scorer<'_> {
             let batch = pass(&groups, &pieces, None)?;
             let sampled = sampled_tokens(&batch, self.policy);
             let tokens = sampled.dims()[0];
-            let clean = match known {
+            let clean = || match known {
                 Some(known) if tokens > 0 => Clean::LogProbs(known.clone().narrow(0, done, tokens)),
                 _ => Clean::States(predicting_states(self.policy, &batch)),
             };
+            let under_views = || views.pairs(&pieces, contrasts);
+            let (clean, under_views) = side_by_side(&self.policy.output_weight(), clean, under_views);
             done += tokens;
-            let mut seen = Seen { pieces: &pieces, blind: None };
             let mut pairs = Vec::with_capacity(contrasts.len());
-            for (index, contrast) in contrasts.iter().enumerate() {
+            for ((base, view), contrast) in under_views?.into_iter().zip(contrasts) {
                 let own: &dyn Divergence = &contrast.divergence;
-                pairs.push(ViewPair {
-                    base: views.states(&mut seen, &contrast.base, (index, Side::Base))?,
-                    view: views.states(&mut seen, &contrast.view, (index, Side::View))?,
-                    divergences: std::iter::once(own).chain(besides.iter().copied()).collect(),
-                });
+                let divergences = std::iter::once(own).chain(besides.iter().copied()).collect();
+                pairs.push(ViewPair { base, view, divergences });
             }
             let (scores, found) = self.vocabulary.compare(self.policy, &clean, &sampled, &pairs);
             log_probs.push(scores.log_probs);

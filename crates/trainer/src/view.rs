@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
-use dependency::{Draws, Perturbation as _, PerturbedImage, Surface, View};
+use dependency::{Contrast, Draws, Perturbation as _, PerturbedImage, Surface, View};
 use image::RgbImage;
 use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -119,7 +119,10 @@ impl Draw {
 
 /// Makes the hidden states of one micro-batch after another under any view.
 pub(crate) struct Views<'a> {
-    scorer: &'a Scorer<'a>,
+    policy: &'a QwenVl,
+    processor: &'a ImageProcessor,
+    tokens_per_micro_batch: usize,
+    seed: u64,
     groups: &'a [Group],
     lengths: Vec<GroupLengths>,
     /// The last prompt of each view: a group that was cut goes on in the next micro-batch.
@@ -127,14 +130,29 @@ pub(crate) struct Views<'a> {
 }
 
 /// A micro-batch, with the states that several contrasts may ask for.
-pub(crate) struct Seen<'a> {
-    pub(crate) pieces: &'a [Piece],
-    pub(crate) blind: Option<Tensor<2>>,
+struct Seen<'a> {
+    pieces: &'a [Piece],
+    blind: Option<Tensor<2>>,
 }
 
+/// States under both sides of a contrast, the one compared with first; `None` where they are those of the clean view.
+pub(crate) type StatesPair = (Option<Tensor<2>>, Option<Tensor<2>>);
+
 impl<'a> Views<'a> {
-    pub(crate) fn new(scorer: &'a Scorer<'a>, groups: &'a [Group]) -> Self {
-        Self { scorer, groups, lengths: lengths_of(groups), latest: BTreeMap::new() }
+    pub(crate) fn new(scorer: &Scorer<'a>, groups: &'a [Group]) -> Self {
+        let Scorer { policy, processor, tokens_per_micro_batch, seed, .. } = *scorer;
+        let (lengths, latest) = (lengths_of(groups), BTreeMap::new());
+        Self { policy, processor, tokens_per_micro_batch, seed, groups, lengths, latest }
+    }
+
+    /// States that the micro-batch's response tokens are predicted from, `[tokens, width]`, on both sides of each contrast.
+    pub(crate) fn pairs(&mut self, pieces: &[Piece], contrasts: &[Contrast]) -> Result<Vec<StatesPair>, TrainError> {
+        let mut seen = Seen { pieces, blind: None };
+        let pair = |(index, contrast): (usize, &Contrast)| {
+            let base = self.states(&mut seen, &contrast.base, (index, Side::Base))?;
+            Ok((base, self.states(&mut seen, &contrast.view, (index, Side::View))?))
+        };
+        contrasts.iter().enumerate().map(pair).collect()
     }
 
     /// States that the micro-batch's response tokens are predicted from, `[tokens, width]`, on one side of a contrast; `None` if
@@ -142,12 +160,7 @@ impl<'a> Views<'a> {
     ///
     /// Without images all views are the clean one. A view that every response has of its own takes passes of its own, each
     /// within the budget.
-    pub(crate) fn states(
-        &mut self,
-        seen: &mut Seen,
-        view: &View,
-        at: (usize, Side),
-    ) -> Result<Option<Tensor<2>>, TrainError> {
+    fn states(&mut self, seen: &mut Seen, view: &View, at: (usize, Side)) -> Result<Option<Tensor<2>>, TrainError> {
         if seen.pieces.iter().all(|piece| self.groups[piece.group].task.prompt.image_tokens() == 0) {
             return Ok(None);
         }
@@ -165,7 +178,7 @@ impl<'a> Views<'a> {
                 self.pass(seen.pieces, view, at).map(Some)
             }
             View::Perturbed(PerturbedImage { draws: Draws::PerResponse, .. }) => {
-                let batches = one_prompt_each(&self.lengths, seen.pieces, self.scorer.tokens_per_micro_batch);
+                let batches = one_prompt_each(&self.lengths, seen.pieces, self.tokens_per_micro_batch);
                 let states = batches.iter().map(|pieces| self.pass(pieces, view, at));
                 let states: Vec<Tensor<2>> = states.collect::<Result<_, _>>()?;
                 Ok((!states.is_empty()).then(|| Tensor::cat(states, 0)))
@@ -183,7 +196,7 @@ impl<'a> Views<'a> {
             groups.push(TokenGroup { prompt: Some(prompt.tokens), responses });
         }
         let features = (!features.is_empty()).then(|| Tensor::cat(features, 0));
-        Ok(predicting_states(self.scorer.policy, &TokenBatch::new(groups, features)?))
+        Ok(predicting_states(self.policy, &TokenBatch::new(groups, features)?))
     }
 
     fn prompt(&mut self, piece: &Piece, view: &View, at: (usize, Side)) -> Result<PromptView, TrainError> {
@@ -199,9 +212,8 @@ impl<'a> Views<'a> {
         {
             return Ok(prompt.clone());
         }
-        let Scorer { policy, processor, seed, .. } = *self.scorer;
         let clean = PromptView { tokens: group.task.prompt.clone(), features: group.features.clone() };
-        let prompt = clean.under(view, &group.task.images, policy, processor, &mut draw.random(seed))?;
+        let prompt = clean.under(view, &group.task.images, self.policy, self.processor, &mut draw.random(self.seed))?;
         self.latest.insert(at, (draw, prompt.clone()));
         Ok(prompt)
     }

@@ -1,5 +1,8 @@
 //! Reading a checkpoint folder: safetensors in one file or in shards with an index, memory-mapped.
 //!
+//! On the CPU parameters stored in f32 are the mapped file itself until something writes to them; nothing is copied, and
+//! several processes that read one checkpoint share its memory.
+//!
 //! Two namings are accepted: the Hub's (`visual.*`, `model.*`, `lm_head.*`) and the one newer transformers keeps in memory
 //! (`model.visual.*`, `model.language_model.*`). Every tensor the model needs must be there with its shape, and nothing may
 //! be left over: a renamed key is an error, never a random weight.
@@ -8,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
-use burn::tensor::{DType, Device, TensorData};
+use burn::tensor::{AllocationProperty, Bytes as TensorBytes, DType, Device, TensorData};
+use bytes::Bytes;
 use memmap2::Mmap;
-use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -23,7 +26,7 @@ use crate::{ModelError, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 /// An open checkpoint folder.
 #[derive(Debug)]
 pub struct Checkpoint {
-    files: Vec<(PathBuf, Mmap)>,
+    files: Vec<(PathBuf, Bytes)>,
     /// By Hub name.
     tensors: BTreeMap<String, StoredTensor>,
 }
@@ -44,6 +47,9 @@ struct Index {
 }
 
 /// Builds the model of a checkpoint folder on `device`, in f32.
+///
+/// On the CPU its files must stay as they are while the model lives, since it may read its parameters there; to replace a
+/// checkpoint, rename a new file into its place.
 ///
 /// # Errors
 /// Names the file or tensor that is missing, damaged, unexpected or of another shape.
@@ -95,7 +101,7 @@ impl Checkpoint {
                 return Err(read(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a regular file")));
             }
             let file = File::open(&path).map_err(read)?;
-            let map = map_file(&file).map_err(read)?;
+            let map = Bytes::from_owner(map_file(&file).map_err(read)?);
             let bytes = map.first_chunk().map_or(0, |&bytes| u64::from_le_bytes(bytes));
             if bytes > MAX_WEIGHTS_HEADER_BYTES {
                 return Err(ModelError::HeaderTooLarge { path, bytes, limit: MAX_WEIGHTS_HEADER_BYTES });
@@ -184,17 +190,13 @@ impl Checkpoint {
 impl WeightSource for Checkpoint {
     fn take(&mut self, name: &str, shape: &[usize], _init: Init) -> Result<TensorData, ModelError> {
         let (stored, dtype) = self.take_stored(name, shape)?;
-        let bytes = copied(&self.files[stored.file].1[stored.start..stored.end]);
-        Ok(TensorData::from_bytes_vec(bytes, stored.shape, dtype).convert_dtype(DType::F32))
+        let mapped = self.files[stored.file].1.slice(stored.start..stored.end);
+        // Headers are padded so that tensors are aligned; one that is not cannot be read where it lies.
+        let aligned = mapped.as_ptr().addr().is_multiple_of(size_of::<f32>());
+        let bytes = if aligned { mapped } else { Bytes::copy_from_slice(&mapped) };
+        let bytes = TensorBytes::from_shared(bytes, AllocationProperty::File);
+        Ok(TensorData::from_bytes(bytes, stored.shape, dtype).convert_dtype(DType::F32))
     }
-}
-
-/// A copy, made on all threads: faulting the pages in takes longer than copying them.
-fn copied(bytes: &[u8]) -> Vec<u8> {
-    const PIECE: usize = 1 << 20;
-    let mut copy = vec![0; bytes.len()];
-    copy.par_chunks_mut(PIECE).zip(bytes.par_chunks(PIECE)).for_each(|(to, from)| to.copy_from_slice(from));
-    copy
 }
 
 /// The Hub's name of a tensor in either naming.

@@ -196,7 +196,9 @@ impl DecoderLayer {
         cache: Option<&mut KeyValueCache>,
     ) -> Tensor<2> {
         let Frame { rotary, layout } = frame;
-        let x = x.clone() + self.self_attn.forward(self.input_layernorm.forward(x), rotary, layout, layer, cache);
-        x.clone() + self.mlp.forward(self.post_attention_layernorm.forward(x))
+        let normed = self.input_layernorm.forward(x.clone());
+        let x = self.self_attn.forward_onto(x, &normed, rotary, layout, layer, cache);
+        let normed = self.post_attention_layernorm.forward(x.clone());
+        self.mlp.forward_onto(x, &normed)
     }
 }

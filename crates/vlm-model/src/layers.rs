@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{DType, FloatDType, Tensor};
+use kernels::{Addends, side_by_side};
 
 use crate::ModelError;
 use crate::weights::{Builder, Init};
@@ -34,11 +35,22 @@ impl Linear {
     /// - returns `[tokens, out]`
     #[must_use]
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let y = kernels::linear(x, self.weight.val());
-        match &self.bias {
-            Some(bias) => y + bias.val().unsqueeze(),
-            None => y,
-        }
+        self.apply(x, None)
+    }
+
+    /// `onto + y`, without a pass of its own for the sum.
+    ///
+    /// # Shapes
+    /// - `x`: `[tokens, in]`
+    /// - `onto`: `[tokens, out]`
+    /// - returns `[tokens, out]`
+    #[must_use]
+    pub fn forward_onto(&self, onto: Tensor<2>, x: Tensor<2>) -> Tensor<2> {
+        self.apply(x, Some(onto))
+    }
+
+    fn apply(&self, x: Tensor<2>, onto: Option<Tensor<2>>) -> Tensor<2> {
+        kernels::linear(x, self.weight.val(), Addends { bias: self.bias.as_ref().map(Param::val), onto })
     }
 }
 
@@ -92,12 +104,15 @@ impl GatedMlp {
         })
     }
 
+    /// Its output is added to `onto`.
+    ///
     /// # Shapes
-    /// - `x`: `[tokens, width]`
+    /// - `onto`, `x`: `[tokens, width]`
     /// - returns `[tokens, width]`
     #[must_use]
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.down_proj.forward(kernels::swiglu(self.gate_proj.forward(x.clone()), self.up_proj.forward(x)))
+    pub fn forward_onto(&self, onto: Tensor<2>, x: &Tensor<2>) -> Tensor<2> {
+        let (gate, up) = side_by_side(x, || self.gate_proj.forward(x.clone()), || self.up_proj.forward(x.clone()));
+        self.down_proj.forward_onto(onto, kernels::swiglu(gate, up))
     }
 }
 

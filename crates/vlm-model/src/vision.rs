@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::module::{Module, Param};
 use burn::nn::Gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use kernels::AttentionPlan;
+use kernels::{Addends, AttentionPlan};
 
 use crate::ModelError;
 use crate::config::VisionConfig;
@@ -185,7 +185,7 @@ impl PatchEmbedding {
         let patches = pixels.len() / pixels_per_patch;
         let pixels = Tensor::<2>::from_data(TensorData::new(pixels, [patches, pixels_per_patch]), &kernel.device());
         let pixels = if pixels.dtype() == kernel.dtype() { pixels } else { pixels.cast(kernel.dtype()) };
-        pixels.matmul(kernel.reshape([width, pixels_per_patch]).transpose())
+        kernels::linear(pixels, kernel.reshape([width, pixels_per_patch]), Addends::default())
     }
 }
 
@@ -201,8 +201,10 @@ impl VisionBlock {
 
     pub(crate) fn forward(&self, x: Tensor<2>, frame: &VisionFrame, index: usize) -> Tensor<2> {
         let plan = if frame.full.contains(&index) { &frame.frames } else { &frame.windows };
-        let x = x.clone() + self.attn.forward(self.norm1.forward(x), &frame.cos, &frame.sin, plan);
-        x.clone() + self.mlp.forward(self.norm2.forward(x))
+        let normed = self.norm1.forward(x.clone());
+        let x = self.attn.forward_onto(x, normed, &frame.cos, &frame.sin, plan);
+        let normed = self.norm2.forward(x.clone());
+        self.mlp.forward_onto(x, &normed)
     }
 }
 

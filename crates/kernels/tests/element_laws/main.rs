@@ -6,6 +6,7 @@ mod threads;
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu;
+use kernels::Addends;
 use laws::{assert_equal, assert_same_gradients, double, normal};
 use proptest::prelude::*;
 
@@ -66,8 +67,47 @@ proptest! {
     fn product(rows in 0_usize..40, input in 1_usize..200, output in 1_usize..100, seed: u64) {
         let (x, weight) = (normal([rows, input], seed), normal([output, input], seed.wrapping_add(1)));
         let composed = |x: Tensor<2>, weight: Tensor<2>| x.matmul(weight.transpose());
-        assert_equal(kernels::linear(x.clone(), weight.clone()), composed(x.clone(), weight.clone()), 1e-5);
-        assert_equal(kernels::linear(double(&x), double(&weight)), double(&composed(x.clone(), weight.clone())), 1e-5);
-        assert_same_gradients(&x, &weight, kernels::linear, composed, 1e-5);
+        let fused = |x, weight| kernels::linear(x, weight, Addends::default());
+        assert_equal(fused(x.clone(), weight.clone()), composed(x.clone(), weight.clone()), 1e-5);
+        assert_equal(fused(double(&x), double(&weight)), double(&composed(x.clone(), weight.clone())), 1e-5);
+        assert_same_gradients(&x, &weight, fused, composed, 1e-5);
+    }
+
+    /// A bias, a residual and both, which a product is added to.
+    #[test]
+    fn addends(rows in 0_usize..160, input in 1_usize..60, output in 1_usize..70, which in 1_usize..4, seed: u64) {
+        let (x, weight) = (normal([rows, input], seed), normal([output, input], seed.wrapping_add(1)));
+        // The residual is a view that is not in row-major order.
+        let (bias, onto) = (normal([output], seed.wrapping_add(2)), normal([output, rows], seed.wrapping_add(3)));
+        let addends = |bias: Tensor<1>, onto: Tensor<2>| Addends {
+            bias: (which & 1 > 0).then_some(bias),
+            onto: (which & 2 > 0).then_some(onto.transpose()),
+        };
+        let composed = |x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, onto: Tensor<2>| {
+            let Addends { bias, onto } = addends(bias, onto);
+            let product = x.matmul(weight.transpose());
+            let product = bias.map_or(product.clone(), |bias| product + bias.unsqueeze());
+            onto.map_or(product.clone(), |onto| product + onto)
+        };
+        let fused = |x, weight, bias, onto| kernels::linear(x, weight, addends(bias, onto));
+        let found = fused(x.clone(), weight.clone(), bias.clone(), onto.clone());
+        let expected = composed(x.clone(), weight.clone(), bias.clone(), onto.clone());
+        assert_equal(found, expected.clone(), 1e-5);
+        assert_equal(fused(double(&x), double(&weight), double(&bias), double(&onto)), double(&expected), 1e-5);
+        // All four inputs are followed, two by two.
+        let lift = |x: &Tensor<2>| x.clone().autodiff();
+        assert_same_gradients(
+            &x, &weight,
+            |x, weight| fused(x, weight, bias.clone().autodiff(), lift(&onto)),
+            |x, weight| composed(x, weight, bias.clone().autodiff(), lift(&onto)),
+            1e-5,
+        );
+        let zero = |x: Tensor<2>, bias: &Tensor<1>, onto: &Tensor<2>| x + (bias.clone().sum() + onto.clone().sum()).unsqueeze() * 0.0;
+        assert_same_gradients(
+            &bias, &onto,
+            |bias, onto| zero(fused(lift(&x), lift(&weight), bias.clone(), onto.clone()), &bias, &onto),
+            |bias, onto| zero(composed(lift(&x), lift(&weight), bias.clone(), onto.clone()), &bias, &onto),
+            1e-5,
+        );
     }
 }

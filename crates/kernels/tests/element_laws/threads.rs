@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::laws::normal;
 use burn::tensor::Tensor;
-use kernels::{AttentionPlan, Run};
+use kernels::{Addends, AttentionPlan, Run};
 use rayon::ThreadPoolBuilder;
 
 /// Bits of everything that `work` returns, computed on so many threads.
@@ -18,13 +18,17 @@ fn on(threads: usize, work: impl Fn() -> Vec<Tensor<2>> + Send + Sync) -> Vec<u3
 fn layer(rows: usize) -> Vec<Tensor<2>> {
     let leaf = |shape, seed| normal::<2>(shape, seed).autodiff().require_grad();
     let (x, weight, other) = (leaf([rows, 96], 1), leaf([200, 96], 2), leaf([200, 96], 3));
-    let scale = normal::<1>([96], 4).autodiff().require_grad();
+    let vector = |length, seed| normal::<1>([length], seed).autodiff().require_grad();
+    let (scale, bias) = (vector(96, 4), vector(200, 5));
+    let product = |x: &Tensor<2>, weight: &Tensor<2>, bias: Option<&Tensor<1>>| {
+        kernels::linear(x.clone(), weight.clone(), Addends { bias: bias.cloned(), onto: None })
+    };
     let normed = kernels::rms_norm(x.clone(), scale.clone(), 1e-6);
-    let output =
-        kernels::swiglu(kernels::linear(normed.clone(), weight.clone()), kernels::linear(normed, other.clone()));
+    let output = kernels::swiglu(product(&normed, &weight, None), product(&normed, &other, Some(&bias)));
+    let output = kernels::linear(output, weight.clone().transpose(), Addends { bias: None, onto: Some(x.clone()) });
     let found = output.clone().square().sum().backward();
     let mut all: Vec<Tensor<2>> = [x, weight, other].iter().map(|x| x.grad(&found).expect("a gradient")).collect();
-    all.push(scale.grad(&found).expect("a gradient").unsqueeze());
+    all.extend([scale, bias].iter().map(|x| x.grad(&found).expect("a gradient").unsqueeze()));
     all.push(output.inner());
     all
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
-use kernels::{attention, cached_attention, rotate};
+use kernels::{attention, cached_attention, rotate, side_by_side};
 
 use super::layout::Layout;
 use crate::ModelError;
@@ -42,13 +42,16 @@ impl SelfAttention {
         })
     }
 
+    /// Its output is added to `onto`.
+    ///
     /// # Shapes
-    /// - `x`: `[tokens, width]`, packed
+    /// - `onto`, `x`: `[tokens, width]`, packed
     /// - `rotary`: cosines and sines, each `[tokens, 1, head width / 2]`
     /// - returns `[tokens, width]`
-    pub(crate) fn forward(
+    pub(crate) fn forward_onto(
         &self,
-        x: Tensor<2>,
+        onto: Tensor<2>,
+        x: &Tensor<2>,
         rotary: &(Tensor<3>, Tensor<3>),
         layout: &Layout,
         layer: usize,
@@ -58,14 +61,15 @@ impl SelfAttention {
             let [tokens, width] = x.dims();
             x.reshape([tokens, width / self.head, self.head])
         };
-        let query = rotate(heads(self.q_proj.forward(x.clone())), &rotary.0, &rotary.1);
-        let key = rotate(heads(self.k_proj.forward(x.clone())), &rotary.0, &rotary.1);
-        let packed = Packed { query, key, value: heads(self.v_proj.forward(x)) };
+        let rotated = |projection: &Linear| rotate(heads(projection.forward(x.clone())), &rotary.0, &rotary.1);
+        let key_and_value = || (rotated(&self.k_proj), heads(self.v_proj.forward(x.clone())));
+        let (query, (key, value)) = side_by_side(x, || rotated(&self.q_proj), key_and_value);
+        let packed = Packed { query, key, value };
         let output = match cache {
             None => attention(packed.query, packed.key, packed.value, &layout.plan),
             Some(cache) => packed.attend_cached(layout, layer, cache),
         };
-        self.o_proj.forward(output)
+        self.o_proj.forward_onto(onto, output)
     }
 }
 

@@ -31,12 +31,15 @@ impl VisionAttention {
         })
     }
 
+    /// Its output is added to `onto`.
+    ///
     /// # Shapes
-    /// - `x`: `[patches, width]`
+    /// - `onto`, `x`: `[patches, width]`
     /// - `cos`, `sin`: `[patches, 1, head width / 2]`
     /// - returns `[patches, width]`
-    pub(crate) fn forward(
+    pub(crate) fn forward_onto(
         &self,
+        onto: Tensor<2>,
         x: Tensor<2>,
         cos: &Tensor<3>,
         sin: &Tensor<3>,
@@ -47,7 +50,7 @@ impl VisionAttention {
         let qkv = self.qkv.forward(x).reshape([patches, 3, self.heads, head]);
         let part = |index: usize| qkv.clone().narrow(1, index, 1).reshape([patches, self.heads, head]);
         let (query, key, value) = (rotate(part(0), cos, sin), rotate(part(1), cos, sin), part(2));
-        self.proj.forward(attention(query, key, value, plan))
+        self.proj.forward_onto(onto, attention(query, key, value, plan))
     }
 }
 

@@ -41,6 +41,28 @@ fn namings_shards_and_formats_hold_the_same_weights() {
     }
 }
 
+/// A header that is not padded puts every tensor where no number may lie.
+#[test]
+fn tensors_may_lie_anywhere() {
+    let device = Device::default();
+    let folder = copy_of(SHARDED);
+    for entry in fs::read_dir(folder.path()).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "safetensors") {
+            let mut bytes = fs::read(&path).expect("a shard");
+            let header = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
+            bytes.splice(..8, (header + 1).to_le_bytes());
+            bytes.insert(8 + header as usize, b' ');
+            fs::write(&path, bytes).expect("written");
+        }
+    }
+    let padded = vlm_model::load(&checkpoint(SHARDED), &device).expect("loads");
+    let moved = vlm_model::load(folder.path(), &device).expect("loads");
+    assert_eq!(host(&padded.output_weight()), host(&moved.output_weight()));
+    let scale = |model: &QwenVl| model.model.norm.weight.val().into_data().try_to_vec::<f32>().expect("numbers");
+    assert_eq!(scale(&padded), scale(&moved));
+}
+
 #[test]
 fn a_missing_tensor_is_named() {
     let folder = copy_of(SHARDED);
