@@ -44,15 +44,17 @@ impl Contender {
     /// If it cannot be started.
     pub(crate) fn peer(python: &Path, work: Work, setting: &Setting, threads: usize) -> Result<Self, Failure> {
         let script = match work {
-            Work::GrpoStep => "trl_side.py",
+            Work::GrpoStep | Work::GrpoStepReusing => "trl_side.py",
             _ => "transformers_side.py",
         };
+        // TRL has one step: it takes the current log-probabilities for the old ones.
+        let named = if work == Work::GrpoStepReusing { Work::GrpoStep } else { work };
         let command = {
             let (python, setting) = (python.to_owned(), setting.clone());
             let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers").join(script);
             move || {
                 let mut command = Command::new(&python);
-                command.arg(&script).arg(work.name()).args(flags(&setting));
+                command.arg(&script).arg(named.name()).args(flags(&setting));
                 command.args(["--threads", &threads.to_string()]);
                 command.env("OMP_NUM_THREADS", threads.to_string()).env("HF_HUB_OFFLINE", "1");
                 command

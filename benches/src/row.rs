@@ -36,7 +36,7 @@ const fn bar(work: Work) -> Option<Bar> {
     match work {
         Work::Decode => Some(Bar::AtLeast(2.0)),
         Work::Prefill => None,
-        Work::LogProbs | Work::GrpoStep => Some(Bar::AtLeast(3.0)),
+        Work::LogProbs | Work::GrpoStep | Work::GrpoStepReusing => Some(Bar::AtLeast(3.0)),
         Work::Divergence => Some(Bar::AtLeast(3.5)),
         Work::Update => Some(Bar::AtLeast(2.5)),
         Work::VppoStep => Some(Bar::AtMost(1.15)),

@@ -82,16 +82,18 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Loads the checkpoint, or draws a model on the device, for steps of one prompt under a recipe without an accuracy band.
+    /// Loads the checkpoint, or draws a model on the device, for steps of one prompt under a recipe without an accuracy band, which
+    /// take the log-probabilities seen at sampling for the old ones if `reuse`.
     ///
     /// # Errors
     /// If something cannot be loaded.
-    pub(crate) fn new(setting: &Setting, recipe: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(setting: &Setting, recipe: &str, reuse: bool) -> Result<Self, Failure> {
         if setting.dtype == Format::Bf16 {
             return Err("training holds its parameters in f32 so far; leave --dtype out, for both sides".into());
         }
         let run = tempfile::tempdir()?;
-        let config = config(setting, recipe, run.path())?;
+        let mut config = config(setting, recipe, run.path())?;
+        config.update.reuse_sampling_log_probs = reuse;
         let mut trainer = Trainer::start(config)?;
         let device = trainer.policy.device();
         let model = setting.dims.config(setting.vocabulary);

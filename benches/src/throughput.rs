@@ -42,7 +42,7 @@ pub(crate) fn throughputs(rows: &[Row], peaks: &Peaks) -> Option<String> {
 
 fn of_row(row: &Row, peaks: &Peaks) -> Vec<String> {
     let sides = [("peer", row.other(), false), ("ours", row.ours(), true)];
-    let measured = !matches!(row.work, Work::Start | Work::VppoStep | Work::GrpoStep | Work::Prefill);
+    let measured = matches!(row.work, Work::Decode | Work::LogProbs | Work::Divergence | Work::Update);
     let Some(prompt) = row.ready["prompt_tokens"].as_u64().filter(|_| measured) else { return Vec::new() };
     let model = row.setting.dims.config(row.setting.vocabulary);
     let line = |(name, seconds, shared): (&str, Option<crate::statistics::Spread>, bool)| {

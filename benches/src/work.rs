@@ -28,6 +28,8 @@ pub(crate) enum Work {
     Update,
     /// A whole step of GRPO
     GrpoStep,
+    /// One that takes the log-probabilities seen at sampling for the old ones
+    GrpoStepReusing,
     /// A whole step of VPPO
     VppoStep,
     /// From the start of the process to the first token
@@ -36,13 +38,14 @@ pub(crate) enum Work {
 
 impl Work {
     /// All, in the order of the table.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Decode,
         Self::Prefill,
         Self::LogProbs,
         Self::Divergence,
         Self::Update,
         Self::GrpoStep,
+        Self::GrpoStepReusing,
         Self::VppoStep,
         Self::Start,
     ];
@@ -56,6 +59,7 @@ impl Work {
             Self::Divergence => "divergence",
             Self::Update => "update",
             Self::GrpoStep => "grpo-step",
+            Self::GrpoStepReusing => "grpo-step-reusing",
             Self::VppoStep => "vppo-step",
             Self::Start => "start",
         }
@@ -92,7 +96,7 @@ impl Prepared {
         }
         // One response alone can only be compared over the batch.
         let recipe = if setting.responses == 1 { "reinforce-pp" } else { work.recipe() };
-        let scene = Scene::new(setting, recipe)?;
+        let scene = Scene::new(setting, recipe, work == Work::GrpoStepReusing)?;
         let groups = if setting.unshared { alone(&scene.group()?) } else { vec![scene.group()?] };
         let scored = (work == Work::Update).then(|| score(&scene, &groups)).transpose()?;
         Ok(Self { scene, work, scored, groups })
@@ -119,7 +123,7 @@ impl Prepared {
             Work::Prefill => generate(&self.scene, &self.groups[0], 1)?,
             Work::LogProbs | Work::Divergence => drop(black_box(score(&self.scene, &self.groups)?)),
             Work::Update => update(&mut self.scene, self.scored.as_ref())?,
-            Work::GrpoStep | Work::VppoStep => step(&mut self.scene)?,
+            Work::GrpoStep | Work::GrpoStepReusing | Work::VppoStep => step(&mut self.scene)?,
             Work::Start => {}
         }
         self.scene.trainer.policy.device().sync()?;

@@ -228,7 +228,7 @@ fn column_sums(x: &Host) -> Host {
     let columns = x.layout().shape()[1];
     let sum = |rows: &[f32]| {
         let mut sums = vec![0.0; columns];
-        for row in rows.chunks_exact(columns) {
+        for row in rows.chunks_exact(columns.max(1)) {
             sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
         sums

@@ -160,6 +160,9 @@ pub(crate) fn product(a: Matrix<'_>, b: Matrix<'_>, terms: Terms<'_>) -> Vec<f32
     assert!(terms.row.is_none_or(|row| row.len() == columns), "a value for each column");
     assert!(terms.rows.is_none_or(|all| all.len() == rows * columns), "a value for each element");
     let mut output = Vec::with_capacity(rows * columns);
+    if rows == 0 || columns == 0 {
+        return output;
+    }
     let places = &mut output.spare_capacity_mut()[..rows * columns];
     let write = |cores: Parallelism, first: usize, a: Matrix<'_>, places: &mut [MaybeUninit<f32>]| {
         let adds = !terms.is_nothing() || a.columns == 0;
@@ -173,8 +176,7 @@ pub(crate) fn product(a: Matrix<'_>, b: Matrix<'_>, terms: Terms<'_>) -> Vec<f32
         }
     };
     let tasks = rayon::current_num_threads().min(rows / FEWEST);
-    if columns == 0 || rows == 0 {
-    } else if tasks < 2 {
+    if tasks < 2 {
         write(Parallelism::Rayon(0), 0, a, places);
     } else {
         let task = (rows / tasks).next_multiple_of(BLOCK);

@@ -4,7 +4,7 @@
 /// work is to make and drop tensors again and again.
 ///
 /// By default blocks of some megabytes go back to the operating system when they are freed, and are handed out again page by
-/// page, each cleared first: a tenth of the time of a forward pass. The price is that the process keeps the most memory it
+/// page, each cleared first, which can take a tenth of a forward pass. The price is that the process keeps the most memory it
 /// ever needed.
 ///
 /// Changes nothing where the C library is not glibc.
