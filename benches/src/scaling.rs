@@ -95,12 +95,11 @@ pub(crate) fn run(compare: &Compare, axes: &[Axis]) -> Result<(), Failure> {
     ))?;
     let axes = if axes.is_empty() { Axis::value_variants() } else { axes };
     for &axis in axes {
-        print(match axis {
-            Axis::Sharing => {
-                "Scoring with one prompt for the group, and with one for each response; the picture is looked at once in both:\n"
-            }
-            _ => "",
-        })?;
+        if axis == Axis::Sharing {
+            print(
+                "Scoring with one prompt for the group, and with one for each response; the picture is looked at once in both:\n",
+            )?;
+        }
         let columns = match axis {
             Axis::Sharing => "shared, s | unshared, s | saving | G(P + R) / (P + G·R) |\n|---|---|---|---|---|",
             _ => {

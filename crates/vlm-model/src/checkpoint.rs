@@ -193,8 +193,10 @@ impl WeightSource for Checkpoint {
         let mapped = self.files[stored.file].1.slice(stored.start..stored.end);
         // Headers are padded so that tensors are aligned; one that is not cannot be read where it lies.
         let aligned = mapped.as_ptr().addr().is_multiple_of(size_of::<f32>());
-        let bytes = if aligned { mapped } else { Bytes::copy_from_slice(&mapped) };
-        let bytes = TensorBytes::from_shared(bytes, AllocationProperty::File);
+        let bytes = match aligned {
+            true => TensorBytes::from_shared(mapped, AllocationProperty::File),
+            false => TensorBytes::from_bytes_vec(mapped.to_vec()),
+        };
         Ok(TensorData::from_bytes(bytes, stored.shape, dtype).convert_dtype(DType::F32))
     }
 }
