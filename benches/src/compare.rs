@@ -53,15 +53,23 @@ impl Compare {
     /// # Errors
     /// If a side fails.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
+        if let Some(flag) = self.setting.of_ours_alone().filter(|_| self.peer.is_some()) {
+            return Err(format!("{flag} changes our side alone; leave it or --peer out").into());
+        }
         if self.setting.dims != Dimensions::Bench {
             self.setting.folder.set_file_name(self.setting.dims.name());
         }
         checkpoint::write(&self.setting.folder, self.setting.dims)?;
         let threads = self.threads()?;
-        let mut rows = Vec::new();
+        let (mut rows, mut failures) = (Vec::new(), Vec::new());
         for (work, setting) in self.chosen() {
-            eprintln!("{}, {} responses", work.name(), setting.responses);
-            rows.push(self.row(work, setting, threads)?);
+            let name = format!("{}, {} responses", work.name(), setting.responses);
+            eprintln!("{name}");
+            match self.row(work, &setting, threads) {
+                Ok(row) => rows.push(row),
+                // What takes too much memory, or a library that a peer lacks, costs a line and not the table.
+                Err(error) => failures.push(format!("{name}: {error}")),
+            }
         }
         let named = rows.iter().filter_map(|row| row.other_ready["versions"].as_object()).flatten();
         let versions: Map<String, Value> = named.map(|(name, version)| (name.clone(), version.clone())).collect();
@@ -78,7 +86,7 @@ impl Compare {
             let measured = json!({ "threads": threads, "versions": versions, "rows": rows });
             std::fs::write(path, format!("{measured:#}\n"))?;
         }
-        Ok(())
+        if failures.is_empty() { Ok(()) } else { Err(format!("not measured: {}", failures.join("\n")).into()) }
     }
 
     /// Threads of each side.
@@ -104,22 +112,57 @@ impl Compare {
         Work::ALL.into_iter().filter(wanted).filter(possible).flat_map(of).collect()
     }
 
-    /// Measures one piece of work by turns.
-    fn row(&self, work: Work, setting: Setting, threads: usize) -> Result<Row, Failure> {
-        let mut ours = Contender::ours(work, &setting, threads)?;
-        let mut other = match (&self.peer, work) {
+    /// Measures one piece of work.
+    fn row(&self, work: Work, setting: &Setting, threads: usize) -> Result<Row, Failure> {
+        let ours = Contender::ours(work, setting, threads);
+        let other = || match (&self.peer, work) {
             // Nobody else has it: it is compared with our own step without credit.
-            (_, Work::VppoStep) => Some(Contender::ours(Work::GrpoStep, &setting, threads)?),
-            (Some(python), _) => Some(Contender::peer(python, work, &setting, threads)?),
-            (None, _) => None,
+            (_, Work::VppoStep) => Contender::ours(Work::GrpoStep, setting, threads).map(Some),
+            (Some(python), _) => Contender::peer(python, work, setting, threads).map(Some),
+            (None, _) => Ok(None),
         };
+        if setting.device == "cpu" {
+            self.by_turns(work, setting, ours?, other()?)
+        } else {
+            self.apart(work, setting, ours?, other)
+        }
+    }
+
+    /// Measures one side and then the other: a GPU's memory need not hold both, and nothing else runs on it.
+    fn apart(
+        &self,
+        work: Work,
+        setting: &Setting,
+        mut ours: Contender,
+        other: impl FnOnce() -> Result<Option<Contender>, Failure>,
+    ) -> Result<Row, Failure> {
+        let measured = |side: &mut Contender| (0..self.rounds).map(|_| side.go()).collect::<Result<Vec<_>, _>>();
+        let (ready, first) = (ours.ready(), measured(&mut ours)?);
+        let peak = ours.end()?;
+        let mut other = other()?;
+        let other_ready = other.as_ref().map_or(Value::Null, Contender::ready);
+        let second = other.as_mut().map(measured).transpose()?;
+        let other_peak = other.map(Contender::end).transpose()?.flatten();
+        let theirs = |round: usize| second.as_ref().map(|second| second[round]);
+        let pairs = first.into_iter().enumerate().map(|(round, ours)| (ours, theirs(round))).collect();
+        Ok(Row { work, setting: setting.clone(), pairs, ready, other_ready, peak, other_peak })
+    }
+
+    /// Measures both sides by turns.
+    fn by_turns(
+        &self,
+        work: Work,
+        setting: &Setting,
+        mut ours: Contender,
+        mut other: Option<Contender>,
+    ) -> Result<Row, Failure> {
         let mut pairs = Vec::new();
         for round in 0..self.rounds {
             pairs.push(self.pair(&mut ours, other.as_mut(), round % 2 == 0)?);
         }
         let (ready, other_ready) = (ours.ready(), other.as_ref().map_or(Value::Null, Contender::ready));
         let other_peak = other.map(Contender::end).transpose()?.flatten();
-        Ok(Row { work, setting, pairs, ready, other_ready, peak: ours.end()?, other_peak })
+        Ok(Row { work, setting: setting.clone(), pairs, ready, other_ready, peak: ours.end()?, other_peak })
     }
 
     /// One repetition of each side, right after each other; taken again while something else runs on the machine.

@@ -34,7 +34,7 @@ impl Contender {
             return Ok(Self::Process(Box::new(move || first_token(&program, &setting, threads))));
         }
         let mut command = Command::new(program);
-        command.args(["work", work.name()]).args(flags(setting)).env("RAYON_NUM_THREADS", threads.to_string());
+        command.args(["work", work.name()]).args(own_flags(setting)).env("RAYON_NUM_THREADS", threads.to_string());
         Ok(Self::Worker(Box::new(Session::start(command, work.name())?)))
     }
 
@@ -114,8 +114,8 @@ fn first_token(program: &Path, setting: &Setting, threads: usize) -> Command {
 }
 
 /// The setting as both sides take it.
-pub(crate) fn flags(setting: &Setting) -> Vec<String> {
-    let mut flags = vec![
+fn flags(setting: &Setting) -> Vec<String> {
+    vec![
         "--folder".to_owned(),
         setting.folder.display().to_string(),
         "--device".to_owned(),
@@ -128,12 +128,18 @@ pub(crate) fn flags(setting: &Setting) -> Vec<String> {
         setting.responses.to_string(),
         "--new-tokens".to_owned(),
         setting.new_tokens.to_string(),
+    ]
+}
+
+/// The setting as our side takes it, with what the peers do not have.
+pub(crate) fn own_flags(setting: &Setting) -> Vec<String> {
+    let options = [
+        ("--prompt-tokens", setting.prompt_tokens.map(|value| value.to_string())),
+        ("--vocabulary", setting.vocabulary.map(|value| value.to_string())),
+        ("--activation-gib", setting.activation_gib.map(|value| value.to_string())),
     ];
-    let options = [("--prompt-tokens", setting.prompt_tokens), ("--vocabulary", setting.vocabulary)];
-    flags.extend(setting.unshared.then(|| "--unshared".to_owned()));
-    flags
-        .extend(options.iter().filter_map(|(name, value)| Some([(*name).to_owned(), (*value)?.to_string()])).flatten());
-    flags
+    let options = options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten();
+    flags(setting).into_iter().chain(setting.unshared.then(|| "--unshared".to_owned())).chain(options).collect()
 }
 
 /// Whether the checkpoint's weights lie in its folder, so that other programs can load them.

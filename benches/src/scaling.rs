@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::checkpoint;
 use crate::compare::Compare;
-use crate::contender::flags;
+use crate::contender::own_flags;
 use crate::failure::Failure;
 use crate::header::header;
 use crate::print::print;
@@ -157,7 +157,7 @@ fn measured(work: Work, setting: &Setting, threads: usize) -> Option<Measured> {
 
 fn cell(work: Work, setting: &Setting, threads: usize) -> Result<Measured, Failure> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["work", work.name(), "--peak-of-work", "--limit", &LIMIT.to_string()]).args(flags(setting));
+    command.args(["work", work.name(), "--peak-of-work", "--limit", &LIMIT.to_string()]).args(own_flags(setting));
     command.env("RAYON_NUM_THREADS", threads.to_string());
     let mut session = Session::start(command, work.name())?;
     let seconds: Vec<f64> = (0..REPETITIONS).map(|_| Ok(session.go()?.seconds)).collect::<Result<_, Failure>>()?;

@@ -18,7 +18,7 @@ use crate::checkpoint;
 use crate::dimensions::Dimensions;
 use crate::failure::Failure;
 
-/// Number format of parameters.
+/// Number format that layers compute in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// 32 bits
@@ -49,7 +49,7 @@ pub(crate) struct Setting {
     /// Sizes of the model
     #[arg(long, value_enum, default_value_t = Dimensions::Bench)]
     pub(crate) dims: Dimensions,
-    /// Number format of parameters
+    /// Number format that layers compute in; ours trains parameters of 32 bits, the peers those of this format
     #[arg(long, value_enum, default_value_t = Format::F32)]
     pub(crate) dtype: Format,
     /// Responses to the prompt
@@ -64,9 +64,25 @@ pub(crate) struct Setting {
     /// Another number of tokens in the vocabulary, its rows drawn from a seed
     #[arg(long)]
     pub(crate) vocabulary: Option<usize>,
+    /// GiB that a pass may keep for its backward pass before layers are computed again; by default what the machine has, and
+    /// on a GPU nothing
+    #[arg(long)]
+    pub(crate) activation_gib: Option<f64>,
     /// Put each response behind a prompt of its own instead of sharing one
     #[arg(long)]
     pub(crate) unshared: bool,
+}
+
+impl Setting {
+    /// A flag that changes what is worked on and which the peers do not have.
+    pub(crate) fn of_ours_alone(&self) -> Option<&'static str> {
+        let given = [
+            (self.prompt_tokens.is_some(), "--prompt-tokens"),
+            (self.vocabulary.is_some(), "--vocabulary"),
+            (self.unshared, "--unshared"),
+        ];
+        given.into_iter().find_map(|(is_given, flag)| is_given.then_some(flag))
+    }
 }
 
 /// A trainer that can work.
@@ -88,9 +104,6 @@ impl Scene {
     /// # Errors
     /// If something cannot be loaded.
     pub(crate) fn new(setting: &Setting, recipe: &str, reuse: bool) -> Result<Self, Failure> {
-        if setting.dtype == Format::Bf16 {
-            return Err("training holds its parameters in f32 so far; leave --dtype out, for both sides".into());
-        }
         let run = tempfile::tempdir()?;
         let mut config = config(setting, recipe, run.path())?;
         config.update.reuse_sampling_log_probs = reuse;
@@ -109,6 +122,12 @@ impl Scene {
         trainer.reward = Box::new(ByLetters);
         let Setting { responses, new_tokens, prompt_tokens, .. } = *setting;
         Ok(Self { trainer, responses, new_tokens, prompt_tokens, _run: run })
+    }
+
+    /// The policy as it samples and scores.
+    pub(crate) fn policy(&self) -> QwenVl {
+        let Trainer { policy, config, .. } = &self.trainer;
+        policy.valid().in_precision(config.precision)
     }
 
     /// A problem made into a prompt.
@@ -160,14 +179,16 @@ fn config(setting: &Setting, recipe: &str, run: &Path) -> Result<TrainConfig, Fa
         // Its processor; the weights are drawn.
         _ => small_beside(&setting.folder),
     };
-    let Setting { responses, new_tokens, device, .. } = setting;
+    let Setting { responses, new_tokens, device, dtype, .. } = setting;
     let text = format!(
-        "model = {:?}\noutput = {:?}\nrecipe = {recipe:?}\ndevice = {device:?}\nseed = 1\n[data]\ntrain = {:?}\n\
+        "model = {:?}\noutput = {:?}\nrecipe = {recipe:?}\ndevice = {device:?}\nprecision = {:?}\nseed = 1\n[data]\ntrain = {:?}\n\
          max_prompt_tokens = 16384\n[rollout]\nprompts_per_step = 1\nresponses = {responses}\nmax_rows = {responses}\n\
-         sampling = {{ max_new_tokens = {new_tokens} }}\n",
+         sampling = {{ max_new_tokens = {new_tokens} }}\n[update]\nactivation_gib = {:?}\n",
         text(&model),
         text(&run.join("run")),
+        dtype.name(),
         text(&checkpoint::problems(&setting.folder)),
+        setting.activation_gib.unwrap_or(0.0),
     );
     Ok(TrainConfig::parse(&text, "the benchmark's settings")?)
 }

@@ -80,6 +80,8 @@ impl Work {
 pub(crate) struct Prepared {
     scene: Scene,
     work: Work,
+    /// What samples and scores, where it does nothing else; a step makes its own.
+    policy: Option<QwenVl>,
     /// Responses with what is known of them, for the update alone.
     scored: Option<Scored>,
     groups: Vec<Group>,
@@ -98,8 +100,10 @@ impl Prepared {
         let recipe = if setting.responses == 1 { "reinforce-pp" } else { work.recipe() };
         let scene = Scene::new(setting, recipe, work == Work::GrpoStepReusing)?;
         let groups = if setting.unshared { alone(&scene.group()?) } else { vec![scene.group()?] };
-        let scored = (work == Work::Update).then(|| score(&scene, &groups)).transpose()?;
-        Ok(Self { scene, work, scored, groups })
+        let scored = (work == Work::Update).then(|| score(&scene, &scene.policy(), &groups)).transpose()?;
+        let policy = matches!(work, Work::Decode | Work::Prefill | Work::LogProbs | Work::Divergence);
+        let policy = policy.then(|| scene.policy());
+        Ok(Self { scene, work, policy, scored, groups })
     }
 
     /// Parameters of the model.
@@ -118,13 +122,14 @@ impl Prepared {
     /// If it fails.
     pub(crate) fn run(&mut self) -> Result<Duration, Failure> {
         let clock = Instant::now();
-        match self.work {
-            Work::Decode => generate(&self.scene, &self.groups[0], self.scene.new_tokens)?,
-            Work::Prefill => generate(&self.scene, &self.groups[0], 1)?,
-            Work::LogProbs | Work::Divergence => drop(black_box(score(&self.scene, &self.groups)?)),
-            Work::Update => update(&mut self.scene, self.scored.as_ref())?,
-            Work::GrpoStep | Work::GrpoStepReusing | Work::VppoStep => step(&mut self.scene)?,
-            Work::Start => {}
+        match (self.work, &self.policy) {
+            (Work::Decode, Some(policy)) => {
+                generate(policy, &self.groups[0], self.scene.responses, self.scene.new_tokens)?;
+            }
+            (Work::Prefill, Some(policy)) => generate(policy, &self.groups[0], self.scene.responses, 1)?,
+            (_, Some(policy)) => drop(black_box(score(&self.scene, policy, &self.groups)?)),
+            (Work::Update, None) => update(&mut self.scene, self.scored.as_ref())?,
+            (_, None) => step(&mut self.scene)?,
         }
         self.scene.trainer.policy.device().sync()?;
         Ok(clock.elapsed())
@@ -143,16 +148,15 @@ fn alone(group: &Group) -> Vec<Group> {
     (0..group.completions.len()).map(of).collect()
 }
 
-fn generate(scene: &Scene, group: &Group, new_tokens: usize) -> Result<(), Failure> {
-    let policy = scene.trainer.policy.valid();
+fn generate(policy: &QwenVl, group: &Group, responses: usize, new_tokens: usize) -> Result<(), Failure> {
     let sampling = Sampling { max_new_tokens: new_tokens, ..Sampling::default() };
-    let engine = NativeEngine::new(&policy, &sampling, &[], scene.responses)?;
-    let prompt = RolloutPrompt { tokens: group.task.prompt.clone(), image_features: features(&policy, group), seed: 1 };
-    let written = engine.generate(&[prompt], scene.responses)?;
+    let engine = NativeEngine::new(policy, &sampling, &[], responses)?;
+    let prompt = RolloutPrompt { tokens: group.task.prompt.clone(), image_features: features(policy, group), seed: 1 };
+    let written = engine.generate(&[prompt], responses)?;
     let tokens: usize = written.iter().flatten().map(|response| response.tokens.len()).sum();
-    match tokens == scene.responses * new_tokens {
+    match tokens == responses * new_tokens {
         true => Ok(()),
-        false => Err(format!("{tokens} tokens were written instead of {} × {new_tokens}", scene.responses).into()),
+        false => Err(format!("{tokens} tokens were written instead of {responses} × {new_tokens}").into()),
     }
 }
 
@@ -160,11 +164,10 @@ fn features(policy: &QwenVl, group: &Group) -> Option<Tensor<2>> {
     policy.image_features(&group.task.patches.iter().collect::<Vec<_>>())
 }
 
-fn score(scene: &Scene, groups: &[Group]) -> Result<Scored, Failure> {
+fn score(scene: &Scene, policy: &QwenVl, groups: &[Group]) -> Result<Scored, Failure> {
     let trainer = &scene.trainer;
-    let policy = trainer.policy.valid();
     let scorer = Scorer {
-        policy: &policy,
+        policy,
         reference: None,
         metric: trainer.algorithm.metric.as_deref(),
         vocabulary: &trainer.vocabulary,
@@ -173,7 +176,7 @@ fn score(scene: &Scene, groups: &[Group]) -> Result<Scored, Failure> {
         seed: 1,
     };
     // All have the same picture.
-    let features = features(&policy, &groups[0]);
+    let features = features(policy, &groups[0]);
     let seen = |group: &Group| Group { features: features.clone(), ..group.clone() };
     let scored = scorer.score(groups.iter().map(seen).collect())?;
     match scored.not_finite() {

@@ -5,13 +5,14 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use crate::gradient::accumulate;
 use crate::host::{Host, in_order, is_plain, values};
 use crate::matrix::{Matrix, multiply};
 
 /// Rows of the sum that one task adds to.
 const BAND: usize = 256;
 
-/// `sum + aᵀ b`. On the CPU nothing of the sum's size is made besides it, if nobody else holds it.
+/// `sum + aᵀ b`, in the dtype of the sum. On the CPU nothing of the sum's size is made besides it, if nobody else holds it.
 ///
 /// # Shapes
 /// - `sum`: `[outputs, inputs]`
@@ -29,7 +30,7 @@ pub fn add_product(sum: Tensor<2>, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
         let (sum, a, b) = (sum.into_dispatch(), a.into_dispatch(), b.into_dispatch());
         return Tensor::from_dispatch(<Dispatch as AddProduct>::add_product(sum, a, b));
     }
-    sum + a.transpose().matmul(b)
+    accumulate(sum, a.transpose().matmul(b))
 }
 
 #[backend_extension(Flex)]

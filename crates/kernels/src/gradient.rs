@@ -5,9 +5,9 @@ use burn::backend::{Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::{AllocationProperty, FloatDType, Tensor};
 use rayon::prelude::*;
 
-use crate::host::{Host, TASK, in_order, is_plain, tensor, values, vectorized};
+use crate::host::{Host, TASK, in_dtype, in_order, is_plain, tensor, values, vectorized};
 
-/// The sum of both, of one shape, in the place of `sum` if nothing else holds it.
+/// The sum of both, of one shape, in the place of `sum` if nothing else holds it and in its dtype.
 ///
 /// # Panics
 /// If the shapes differ.
@@ -17,7 +17,8 @@ pub fn accumulate<const D: usize>(sum: Tensor<D>, share: Tensor<D>) -> Tensor<D>
     if is_plain(&sum) && is_plain(&share) {
         return Tensor::from_dispatch(<Dispatch as Gradient>::accumulate(sum.into_dispatch(), share.into_dispatch()));
     }
-    sum + share
+    let dtype = sum.dtype();
+    sum + in_dtype(share, dtype)
 }
 
 /// All values times `factor`, in their place if nothing else holds them.

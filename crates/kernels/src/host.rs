@@ -3,7 +3,7 @@
 use burn::backend::DispatchDevice;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
-use burn::tensor::{DType, Device, FloatDType, Shape, Tensor, TensorData};
+use burn::tensor::{DType, Device, Shape, Tensor, TensorData};
 use pulp::Arch;
 
 /// A tensor of the CPU backend.
@@ -149,8 +149,14 @@ pub(crate) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
 }
 
 /// The tensor in f32, untouched if it already is.
-pub(crate) fn in_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
+#[must_use]
+pub fn in_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    in_dtype(x, DType::F32)
+}
+
+/// The tensor in a number format, untouched if it already is.
+pub(crate) fn in_dtype<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if x.dtype() == dtype { x } else { x.cast(dtype) }
 }
 
 #[cfg(test)]

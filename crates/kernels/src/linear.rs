@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::host::{Host, TASK, in_order, is_host, tensor, values};
+use crate::host::{Host, TASK, in_dtype, in_f32, in_order, is_host, tensor, values};
 use crate::matrix::{Matrix, Terms, product};
 
 /// Up to so many rows, reading the weight once for all of them beats a blocked product, which would copy it first.
@@ -33,8 +33,8 @@ pub struct Addends {
 ///
 /// # Shapes
 /// - `x`: `[rows, in]`
-/// - `weight`: `[out, in]`
-/// - returns `[rows, out]`
+/// - `weight`: `[out, in]`, in the dtype of `x`
+/// - returns `[rows, out]`, in the dtype of `x`
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -53,15 +53,20 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, addends: Addends) -> Tensor<2> {
         let output = <Dispatch as Linear>::linear(x.into_dispatch(), weight.into_dispatch(), bias, onto);
         return Tensor::from_dispatch(output);
     }
+    let dtype = x.dtype();
     let product = x.matmul(weight.transpose());
-    let product = match bias {
-        Some(bias) => product + bias.unsqueeze(),
-        None => product,
-    };
-    match onto {
-        Some(onto) => onto + product,
-        None => product,
+    if bias.is_none() && onto.is_none() {
+        return product;
     }
+    // In half precision the sum is rounded once, and a bias's gradient is summed in f32.
+    let mut sum = in_f32(product);
+    if let Some(bias) = bias {
+        sum = sum + in_f32(bias).unsqueeze();
+    }
+    if let Some(onto) = onto {
+        sum = in_f32(onto) + sum;
+    }
+    in_dtype(sum, dtype)
 }
 
 #[backend_extension(Autodiff, Flex)]

@@ -5,10 +5,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::host::{Host, TASK, in_f32, in_order, is_host, sum_pairs, tensor, values, vectorized};
+use crate::host::{Host, TASK, in_dtype, in_f32, in_order, is_host, sum_pairs, tensor, values, vectorized};
 
 /// `x / √(mean(x²) + ε) · g`, row by row, reduced in f32.
 ///
@@ -36,9 +36,7 @@ fn composed(x: Tensor<2>, scale: Tensor<1>, epsilon: f64) -> Tensor<2> {
     let dtype = x.dtype();
     let x = in_f32(x);
     let factor = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
-    let normed = x * factor;
-    let normed = if dtype == DType::F32 { normed } else { normed.cast(dtype) };
-    normed * scale.unsqueeze()
+    in_dtype(x * factor * in_f32(scale).unsqueeze(), dtype)
 }
 
 #[backend_extension(Autodiff, Flex)]

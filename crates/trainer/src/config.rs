@@ -15,6 +15,7 @@ use reward::{RewardConfig, SoftOverlong};
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
 use toml::Table;
+use vlm_model::Precision;
 
 use self::draft::Draft;
 use crate::TrainError;
@@ -40,6 +41,9 @@ pub struct TrainConfig {
     /// `cpu`, `wgpu` or `cuda:0`.
     #[serde(default = "default_device")]
     pub device: String,
+    /// What layers compute in. Parameters, their moments and gradients, sums and log-probabilities are f32 in any case.
+    #[serde(default)]
+    pub precision: Precision,
     /// Seed of everything random in the run.
     #[serde(default)]
     pub seed: u64,
@@ -225,6 +229,7 @@ impl TrainConfig {
             output: PathBuf::new(),
             recipe: default_recipe(),
             device: default_device(),
+            precision: Precision::default(),
             seed: 0,
             data: DataConfig { held_out: Some(held_out), ..DataConfig::default() },
             rollout: RolloutConfig::default(),

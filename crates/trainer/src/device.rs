@@ -1,6 +1,7 @@
 //! The one place where execution backends are named.
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
+use vlm_model::Precision;
 
 use crate::TrainError;
 
@@ -45,6 +46,19 @@ pub fn device(name: &str) -> Result<Device, TrainError> {
         "cuda" => cuda(index.unwrap_or(0)).unwrap_or_else(|| Err(not_built("cuda"))).map_err(unavailable),
         _ => Err(unavailable("use cpu, wgpu or cuda:0".to_owned())),
     }
+}
+
+/// As [`device`], for layers that compute in `precision`.
+///
+/// # Errors
+/// If it cannot, besides those.
+pub(crate) fn device_for(name: &str, precision: Precision) -> Result<Device, TrainError> {
+    let device = device(name)?;
+    if precision == Precision::BFloat16 && !device.supports_dtype(DType::BF16) {
+        let reason = "it does not compute in bf16; set precision=f32".to_owned();
+        return Err(TrainError::Device { name: name.to_owned(), reason });
+    }
+    Ok(device)
 }
 
 /// Every backend there is, and its devices on this machine. Looking for them opens them.

@@ -14,11 +14,12 @@ use vlm_model::processor::Processor;
 use vlm_model::{Checkpoint, ModelConfig};
 
 pub use self::memory::{Memory, MemoryItem};
+use crate::TrainError;
 use crate::config::TrainConfig;
+use crate::device::device_for;
 use crate::prepare::prepare;
 use crate::recipe::{Algorithm, Recipe};
 use crate::run::Resumption;
-use crate::{TrainError, device};
 
 /// First problems that are looked at.
 const FIRST: usize = 8;
@@ -223,7 +224,7 @@ fn processor(config: &TrainConfig) -> Result<(String, Processor), TrainError> {
 }
 
 fn found(config: &TrainConfig) -> Result<(String, Device), TrainError> {
-    let device = device(&config.device)?;
+    let device = device_for(&config.device, config.precision)?;
     Ok((config.device.clone(), device))
 }
 

@@ -3,9 +3,10 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use kernels::in_f32;
 use vlm_model::{GradientSink, QwenVl};
 
-/// A growing sum of gradients.
+/// A growing sum of gradients, in f32 whatever they come in.
 #[derive(Default)]
 pub struct Gradients {
     sum: GradientsParams,
@@ -78,7 +79,7 @@ impl ModuleVisitor for Accumulate<'_> {
         if let Some(share) = self.share.remove::<D>(param.id) {
             let sum = match self.sum.remove::<D>(param.id) {
                 Some(sum) => kernels::accumulate(sum, share),
-                None => share,
+                None => in_f32(share),
             };
             self.sum.register(param.id, sum);
         }

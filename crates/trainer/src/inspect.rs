@@ -11,21 +11,23 @@ mod run_folder;
 mod steps;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use dependency::DependencyMetric as _;
 use inspector::{Comparison, GroupPictures, Page, Rollout};
 use rayon::prelude::*;
+use vlm_model::ModelError;
 
 use self::originals::Originals;
 use self::other::{Policy, Scoring};
 use self::pictures::{Painter, missing};
 use self::rescore::{Judge, contrast_seed};
 use self::run_folder::{Era, RunFolder, StepRecords};
+use crate::TrainError;
 use crate::config::TrainConfig;
+use crate::device::device_for;
 use crate::recipe::Recipe;
-use crate::{TrainError, device};
 
 pub use other::Other;
 pub use steps::Steps;
@@ -126,16 +128,18 @@ impl Inspection {
             return Ok(compared);
         }
         let config = &run.config;
-        let device: Device = device(self.device.as_ref().unwrap_or(&config.device))?;
+        let device: Device = device_for(self.device.as_ref().unwrap_or(&config.device), config.precision)?;
         let processors = originals.keys().map(|&era| {
             let config = run.config_of(era);
             Ok((era, config.data.processor(&config.model)?))
         });
         let processors = processors.collect::<Result<BTreeMap<_, _>, TrainError>>()?;
         let needs_reference = scorings.iter().any(|scoring| scoring.algorithm.scores_reference());
-        let reference = needs_reference.then(|| vlm_model::load(&config.model, &device)).transpose()?;
+        let load =
+            |folder: &Path| Ok::<_, ModelError>(vlm_model::load(folder, &device)?.in_precision(config.precision));
+        let reference = needs_reference.then(|| load(&config.model)).transpose()?;
         for (folder, steps) in planned {
-            let policy = match vlm_model::load(&folder, &device) {
+            let policy = match load(&folder) {
                 Err(error) if !folder.exists() => {
                     notes.push(format!("not compared with a checkpoint that the run has removed: {error}"));
                     continue;

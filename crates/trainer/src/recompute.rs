@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use burn::tensor::DType;
 use serde::{Deserialize, Serialize};
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 use vlm_model::{ModelConfig, QwenVl};
@@ -51,7 +52,8 @@ impl Recomputation {
     pub(crate) fn decide(&self, policy: &QwenVl, groups: &[Group], passes: &[Vec<Piece>], vision: bool) -> bool {
         let sizes: Vec<PassSizes> = passes.iter().map(|pieces| PassSizes::of(groups, pieces, vision)).collect();
         let on_host = device::cpu().is_some_and(|cpu| cpu == policy.device().inner());
-        let needed = largest(&policy.config, &sizes, on_host);
+        let fused = on_host && policy.output_weight().dtype() == DType::F32;
+        let needed = largest(&policy.config, &sizes, fused);
         let budget = self.budget(on_host.then(free_memory));
         let recompute = self.mode.decide(needed, budget);
         if self.said.replace(Some(recompute)) != Some(recompute) {
@@ -74,9 +76,9 @@ impl Recomputation {
         }
     }
 
-    /// What [`Self::decide`] will say where so many bytes are free, `None` of a GPU.
-    pub(crate) fn foresee(&self, model: &ModelConfig, sizes: &[PassSizes], free: Option<u64>) -> bool {
-        self.mode.decide(largest(model, sizes, free.is_some()), self.budget(free))
+    /// What [`Self::decide`] will say where so many bytes are free, `None` of a GPU, and operations are `fused` or not.
+    pub(crate) fn foresee(&self, model: &ModelConfig, sizes: &[PassSizes], fused: bool, free: Option<u64>) -> bool {
+        self.mode.decide(largest(model, sizes, fused), self.budget(free))
     }
 }
 

@@ -17,6 +17,7 @@ use vlm_model::{ModelError, QwenVl};
 use crate::checkpoint::Validation;
 use crate::collect::Source;
 use crate::config::TrainConfig;
+use crate::device::device_for;
 use crate::evaluate::{Evaluation, Tally, evaluate_while};
 use crate::features::FeatureCache;
 use crate::observe::{Phase, TrainObserver};
@@ -25,7 +26,8 @@ use crate::recipe::Recipe;
 use crate::report::StepReport;
 use crate::step::{Trainer, trainable, updater, vocabulary};
 use crate::stop::Stop;
-use crate::{TrainError, checkpoint, device};
+use crate::update::Updater;
+use crate::{TrainError, checkpoint};
 
 pub(crate) use folder::RunFolder;
 pub use folder::holds_run;
@@ -118,7 +120,7 @@ impl Trainer {
         let algorithm = recipe.build();
         algorithm.check_for(&config)?;
         let reward = Box::new(config.reward.build()?);
-        let device = device(&config.device)?.autodiff();
+        let device = device_for(&config.device, config.precision)?.autodiff();
         let source = checkpoint.unwrap_or(&config.model);
         let policy = vlm_model::load(source, &device)?;
         let reference = algorithm.needs_reference().then(|| reference(&config, &device)).transpose()?;
@@ -139,7 +141,7 @@ impl Trainer {
         Ok(Self {
             processor: config.data.processor(source)?,
             reward,
-            updater: updater(&config.update),
+            updater: Updater { precision: config.precision, ..updater(&config.update) },
             vocabulary: vocabulary(&config, &policy, &device.inner()),
             sampler: Sampler::new(config.seed, problems.len())?,
             policy: trainable(policy, &config.update),
@@ -148,7 +150,7 @@ impl Trainer {
             features: FeatureCache::of_run(&config),
             standing,
             algorithm,
-            reference: reference.map(|reference| reference.valid()),
+            reference: reference.map(|reference| reference.valid().in_precision(config.precision)),
             problems,
             config,
         })
@@ -277,7 +279,7 @@ impl Trainer {
     /// # Errors
     /// As for [`evaluate`](crate::evaluate()), and [`TrainError::Stopped`] if the run is asked to stop.
     pub fn validate(&self, problems: &Problems, done: impl FnMut(&Tally)) -> Result<Evaluation, TrainError> {
-        let policy = self.policy.valid();
+        let policy = self.policy.valid().in_precision(self.config.precision);
         let source = Source {
             policy: &policy,
             processor: &self.processor,

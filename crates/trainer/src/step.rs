@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor};
 use dataset::Sampler;
 use reward::Reward;
 use rollout::RolloutError;
-use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
+use vlm_model::{Precision, QwenVl};
 
 use crate::TrainError;
 use crate::collect::{Collected, Source};
@@ -75,7 +75,7 @@ impl Trainer {
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let mut timings = Timings::default();
         let clock = Instant::now();
-        let policy = self.policy.valid();
+        let policy = self.policy.valid().in_precision(self.config.precision);
         let step = self.step as u64;
         let device = policy.device();
         let before = self.sampler.clone();
@@ -246,7 +246,7 @@ fn learning_rate(update: &UpdateConfig, step: usize) -> f64 {
     update.learning_rate * rise.min(1.0)
 }
 
-/// AdamW with the papers' settings, decay on every parameter.
+/// AdamW with the papers' settings, decay on every parameter; layers compute in f32.
 #[must_use]
 pub fn updater(config: &UpdateConfig) -> Updater {
     Updater {
@@ -255,6 +255,7 @@ pub fn updater(config: &UpdateConfig) -> Updater {
         tokens_per_micro_batch: config.tokens_per_micro_batch,
         freeze_vision: config.freeze_vision,
         recompute: Recomputation::of(config),
+        precision: Precision::default(),
     }
 }
 

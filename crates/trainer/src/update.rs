@@ -5,7 +5,7 @@ use burn::module::Module as _;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Int, Tensor};
 use vlm_model::image_input::ImagePatches;
-use vlm_model::{KeptFeatures, KeptHidden, QwenVl, TokenBatch};
+use vlm_model::{KeptFeatures, KeptHidden, Precision, QwenVl, TokenBatch};
 
 use crate::TrainError;
 use crate::collect::Group;
@@ -106,6 +106,8 @@ pub struct Updater {
     pub tokens_per_micro_batch: usize,
     /// Whether image features are constants.
     pub freeze_vision: bool,
+    /// What layers compute in. The parameters are of single precision, and so are their gradients.
+    pub precision: Precision,
     /// Whether layers are computed again in the backward pass.
     pub(crate) recompute: Recomputation,
 }
@@ -149,6 +151,7 @@ impl Updater {
     /// # Errors
     /// As for [`Self::step`].
     pub fn gradients(&self, policy: &QwenVl, lesson: &Lesson) -> Result<(Gradients, UpdateReport), TrainError> {
+        let policy = &policy.in_precision(self.precision);
         let Lesson { batch, algorithm, vocabulary, .. } = *lesson;
         let objective = &algorithm.objective;
         let reference = if objective.wants_reference_divergence() { lesson.reference } else { None };

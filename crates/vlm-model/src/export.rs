@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::{Module as _, ModuleVisitor, Param};
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use safetensors::{Dtype, View};
 use serde_json::json;
 
 use crate::model::QwenVl;
+use crate::precision::Precision;
 use crate::{ModelError, WEIGHTS_FILE, WEIGHTS_INDEX_FILE};
 
 /// How weights are stored.
@@ -21,41 +22,9 @@ pub struct ExportOptions {
     pub shard_bytes: usize,
 }
 
-/// Number format of stored weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// 32-bit floating point: a training run resumes bit for bit.
-    Float32,
-    /// Brain floating point, rounded to nearest even: half the size, for inference.
-    BFloat16,
-}
-
 impl Default for ExportOptions {
     fn default() -> Self {
         Self { precision: Precision::Float32, shard_bytes: 4 << 30 }
-    }
-}
-
-impl Precision {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Float32 => "float32",
-            Self::BFloat16 => "bfloat16",
-        }
-    }
-
-    const fn burn(self) -> DType {
-        match self {
-            Self::Float32 => DType::F32,
-            Self::BFloat16 => DType::BF16,
-        }
-    }
-
-    const fn on_disk(self) -> Dtype {
-        match self {
-            Self::Float32 => Dtype::F32,
-            Self::BFloat16 => Dtype::BF16,
-        }
     }
 }
 

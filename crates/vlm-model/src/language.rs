@@ -4,8 +4,11 @@ mod attention;
 mod layout;
 pub mod positions;
 
+use std::collections::BTreeSet;
+
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
+use kernels::in_f32;
 
 use crate::ModelError;
 use crate::batch::TokenBatch;
@@ -110,8 +113,7 @@ impl LanguageModel {
     /// Token vectors, with the image features in the places of the prompts' image placeholders. Placeholders that a
     /// response might contain stay ordinary tokens.
     pub(crate) fn embed(&self, batch: &TokenBatch) -> Tensor<2> {
-        let table = self.embed_tokens.weight.val();
-        let device = table.device();
+        let device = self.embed_tokens.weight.val().device();
         let (mut ids, mut sources, mut features) = (Vec::new(), Vec::new(), 0);
         let total = batch.len();
         for group in &batch.groups {
@@ -127,7 +129,7 @@ impl LanguageModel {
                 ids.push(id as usize);
             }
         }
-        let text = table.select(0, index_tensor(&ids, &device));
+        let text = self.embed_tokens.vectors(&ids);
         match &batch.image_features {
             Some(image) => {
                 let image = image.clone().cast(text.dtype());
@@ -174,6 +176,26 @@ fn positions_of(batch: &TokenBatch, mut cache: Option<&mut KeyValueCache>) -> Ve
         runs.extend(group.responses.iter().map(|tokens| Positions::of_text(next, tokens.len())));
     }
     runs
+}
+
+impl Embedding {
+    /// The tokens' vectors. In half precision the gradients of a token's places are summed in f32, and rounded then: among
+    /// thousands of them the later ones would count for nothing.
+    ///
+    /// # Shapes
+    /// - returns `[ids, width]`
+    fn vectors(&self, ids: &[usize]) -> Tensor<2> {
+        let table = self.weight.val();
+        let (device, dtype) = (table.device(), table.dtype());
+        if dtype == DType::F32 {
+            return table.select(0, index_tensor(ids, &device));
+        }
+        let different: BTreeSet<usize> = ids.iter().copied().collect();
+        let different: Vec<usize> = different.into_iter().collect();
+        let places: Vec<usize> = ids.iter().map(|id| different.partition_point(|other| other < id)).collect();
+        let vectors = in_f32(table.select(0, index_tensor(&different, &device)));
+        vectors.select(0, index_tensor(&places, &device)).cast(dtype)
+    }
 }
 
 impl DecoderLayer {

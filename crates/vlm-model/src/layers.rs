@@ -1,7 +1,7 @@
 //! The building blocks both halves of the model share, with weights laid out as on disk.
 
 use burn::module::{Module, Param};
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::Tensor;
 use kernels::{Addends, side_by_side};
 
 use crate::ModelError;
@@ -114,9 +114,4 @@ impl GatedMlp {
         let (gate, up) = side_by_side(x, || self.gate_proj.forward(x.clone()), || self.up_proj.forward(x.clone()));
         self.down_proj.forward_onto(onto, kernels::swiglu(gate, up))
     }
-}
-
-/// The tensor in f32, untouched if it already is.
-pub(crate) fn in_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
 }

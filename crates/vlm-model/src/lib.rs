@@ -19,6 +19,7 @@
 //! | tokens to hidden states | [`QwenVl::hidden`], [`QwenVl::hidden_kept`] |
 //! | hidden states to logits | [`QwenVl::logits`] |
 //! | weights in and out | [`load`], [`export()`] |
+//! | layers in half precision | [`QwenVl::in_precision`] |
 //!
 //! A model from a seed reads a prompt and predicts what follows:
 //!
@@ -63,6 +64,7 @@ mod export;
 mod indices;
 mod inventory;
 mod limits;
+mod precision;
 mod weights;
 
 pub use batch::{PromptTokens, TokenBatch, TokenGroup};
@@ -70,11 +72,12 @@ pub use cache::{CachedPrompt, KeyValueCache};
 pub use checkpoint::{Checkpoint, load};
 pub use config::{ModelConfig, SpecialTokens, TextConfig, VisionConfig};
 pub use error::ModelError;
-pub use export::{ExportOptions, Precision, export};
+pub use export::{ExportOptions, export};
 pub use language::positions::Positions;
 pub use layers::{GatedMlp, Linear, RmsNorm};
 pub use limits::{MAX_JSON_BYTES, MAX_TEMPLATE_BYTES, MAX_TOKENIZER_BYTES, MAX_WEIGHTS_HEADER_BYTES};
 pub use model::QwenVl;
+pub use precision::Precision;
 pub use recompute::{GradientSink, KeptFeatures, KeptHidden};
 pub use weights::{Init, SeededInit, WeightSource};
 

@@ -3,7 +3,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use kernels::{Addends, among_kernels};
+use kernels::{Addends, among_kernels, in_f32};
 
 use crate::ModelError;
 use crate::batch::TokenBatch;
@@ -11,7 +11,7 @@ use crate::cache::KeyValueCache;
 use crate::config::ModelConfig;
 use crate::image_input::ImagePatches;
 use crate::language::LanguageModel;
-use crate::layers::{Linear, in_f32};
+use crate::layers::Linear;
 use crate::vision::VisionTower;
 use crate::weights::{Builder, WeightSource};
 

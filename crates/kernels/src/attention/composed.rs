@@ -2,10 +2,10 @@
 //! and nothing else take the backend's own attention.
 
 use burn::tensor::module::attention;
-use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::Run;
-use crate::host::in_f32;
+use crate::host::{in_dtype, in_f32};
 
 /// All runs, those of a kind together.
 #[derive(Debug)]
@@ -204,7 +204,7 @@ pub(crate) fn attend(
     let Some(context) = context else {
         let weight = (own - own_top).exp();
         let total = weight.clone().sum_dim(3);
-        return merge_heads(back(weight).matmul(value) / back(total), [rows, tokens, heads, width], key_heads);
+        return merge_heads(back(in_f32(back(weight).matmul(value)) / total), [rows, tokens, heads, width], key_heads);
     };
 
     let context_keys = context.key.dims()[1];
@@ -220,12 +220,9 @@ pub(crate) fn attend(
     let shared_weight = (shared - top).exp();
     let total = own_weight.clone().sum_dim(3) + shared_weight.clone().sum_dim(3);
     let from_context = back(shared_weight).reshape([key_heads, rows * lines, context_keys]).matmul(context.value);
-    let sum = back(own_weight).matmul(value) + from_context.reshape([key_heads, rows, lines, width]);
-    merge_heads(sum / back(total), [rows, tokens, heads, width], key_heads)
-}
-
-fn in_dtype(x: Tensor<4>, dtype: DType) -> Tensor<4> {
-    if x.dtype() == dtype { x } else { x.cast(dtype) }
+    let from_own = back(own_weight).matmul(value);
+    let sum = in_f32(from_own) + in_f32(from_context).reshape([key_heads, rows, lines, width]);
+    merge_heads(back(sum / total), [rows, tokens, heads, width], key_heads)
 }
 
 /// # Shapes

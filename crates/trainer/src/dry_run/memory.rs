@@ -1,27 +1,28 @@
 //! What a run takes of memory, estimated from shapes.
 //!
-//! All tensors are f32. With `P` the number of parameters, `Q` that of the trained ones, `w` the width of the hidden states, `k` the
+//! With `P` the number of parameters, `Q` that of the trained ones, `w` the width of the hidden states, `k` the
 //! width of all key heads, `V` the vocabulary, prompts as long as the longest one seen and responses of the full length:
 //!
 //! | item | numbers of 4 bytes | phase |
 //! |---|---|---|
 //! | weights | `P` | both |
+//! | rounded weights | `P / 2` in half precision | both |
 //! | AdamW moments | `2 Q` | both |
-//! | reference weights | `P`, if the recipe has a reference policy | both |
-//! | gradient | `Q` where there are several passes, and what the share of a pass, which grows while its activations are let go, takes beyond them | update |
+//! | reference weights | `P`, or half of it in half precision, if the recipe has a reference policy | both |
+//! | gradient | `Q` where there are several passes or in half precision, and what the share of a pass, which grows while its activations are let go, takes beyond them | update |
 //! | activations | what [`Activations`] says of the largest pass | update |
 //! | vocabulary chunk | `6 · chunk · V` logits, and `2 V w` for the gradient of the output projection | update |
-//! | keys and values | `2 · layers · k` for each token of the prompts and responses that are written side by side | rollout |
+//! | keys and values | `2 · layers · k`, or half of it in half precision, for each token of the prompts and responses that are written side by side | rollout |
 //! | sampling | `8 · rows · V` | rollout |
 //!
 //! The share of a pass is `Q`, or `V w` of one among several where layers are computed again, since their gradients are added to the
-//! sum at once. A phase needs the sum of its items, and [`BESIDES`] for what is not among them. Measured on the CPU with a model of
+//! sum at once. Activations count as f32, which in half precision is more than they take. A phase needs the sum of its items, and [`BESIDES`] for what is not among them. Measured on the CPU with a model of
 //! 39 million parameters and a pass of 1208 tokens, an update took 1.00 times the sum, and 1.06 times where layers are computed again.
 
 use std::fmt;
 
 use rollout::NativeEngine;
-use vlm_model::ModelConfig;
+use vlm_model::{ModelConfig, Precision};
 
 use super::Sizes;
 use crate::activations::{Activations, Computed, PassSizes};
@@ -82,15 +83,20 @@ impl Memory {
         let rollout = |name, numbers| MemoryItem::new(name, numbers, true, false);
         let update = |name, numbers| MemoryItem::new(name, numbers, false, true);
         let both = |name, numbers| MemoryItem::new(name, numbers, true, true);
+        let half = config.precision == Precision::BFloat16;
+        // Of a number that layers compute with, in numbers of 4 bytes.
+        let computed = if half { 0.5 } else { 1.0 };
         let held = vec![
             both("weights", all),
+            both("rounded weights", if half { computed * all } else { 0.0 }),
             both("AdamW moments", 2.0 * trained),
-            both("reference weights", if algorithm.needs_reference() { all } else { 0.0 }),
+            both("reference weights", if algorithm.needs_reference() { computed * all } else { 0.0 }),
         ];
         let on_host = config.device == "cpu";
         let free = on_host.then(|| free_memory().saturating_sub(sum(held.iter())));
-        let recompute = Recomputation::of(&config.update).foresee(model, &passes, free);
-        let how = Computed { fused: on_host, recompute };
+        let fused = on_host && !half;
+        let recompute = Recomputation::of(&config.update).foresee(model, &passes, fused, free);
+        let how = Computed { fused, recompute };
         let kept: Vec<Activations> = passes.iter().map(|pass| Activations::of(model, pass, how)).collect();
         let largest = |of: fn(&Activations) -> f64| kept.iter().map(of).fold(0.0, f64::max) / NUMBER;
         let [of_language, of_vision] = [largest(|kept| kept.language), largest(|kept| kept.vision)];
@@ -98,12 +104,14 @@ impl Memory {
         // A pass lets its activations go while its gradient grows.
         let share = if recompute && passes.len() > 1 { vocabulary * width } else { trained };
         let beyond = (share - of_language - of_vision - of_chunk).max(0.0);
+        // In half precision a share is rounded, and the sum is not.
+        let of_sum = if passes.len() > 1 || half { trained } else { 0.0 };
         let needed = vec![
-            update("gradient", beyond + if passes.len() > 1 { trained } else { 0.0 }),
+            update("gradient", computed * beyond + of_sum),
             update("language activations", of_language),
             update("vision activations", of_vision),
             update("vocabulary chunk", of_chunk),
-            rollout("keys and values", 2.0 * layers * keys * written),
+            rollout("keys and values", computed * 2.0 * layers * keys * written),
             rollout("sampling", 8.0 * rows * vocabulary),
         ];
         let items = [held, needed].concat();

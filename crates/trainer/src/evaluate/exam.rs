@@ -6,10 +6,11 @@ use super::journal::Journal;
 use super::protocol::Protocol;
 use super::record::judge_again;
 use super::tally::Tally;
+use crate::TrainError;
 use crate::collect::Source;
 use crate::config::TrainConfig;
+use crate::device::device_for;
 use crate::problems::Problems;
-use crate::{TrainError, device};
 
 /// A configuration whose model is to answer its held-out problems, as its validation does.
 #[derive(Debug)]
@@ -61,7 +62,8 @@ impl Exam {
         if tally.problems() == self.count {
             return Ok(tally.evaluation());
         }
-        let policy = vlm_model::load(&config.model, &device(&config.device)?)?;
+        let device = device_for(&config.device, config.precision)?;
+        let policy = vlm_model::load(&config.model, &device)?.in_precision(config.precision);
         let processor = config.data.processor(&config.model)?;
         let source = Source { policy: &policy, processor: &processor, reward: &reward, config, features: None };
         let keep = |records: &[_]| journal.as_mut().map_or(Ok(()), |journal| journal.append(records));

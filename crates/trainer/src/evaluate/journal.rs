@@ -229,6 +229,7 @@ mod tests {
     use reward::Verdict;
     use rollout::Sampling;
     use serde_json::json;
+    use vlm_model::Precision;
 
     use super::super::protocol::ProblemSet;
     use super::super::record::{Response, Skipped};
@@ -249,6 +250,7 @@ mod tests {
             overlong_penalty: None,
             max_rows: 8,
             device: "cpu".to_owned(),
+            precision: Precision::Float32,
         }
     }
 

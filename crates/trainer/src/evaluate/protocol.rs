@@ -7,6 +7,7 @@ use reward::SoftOverlong;
 use rollout::Sampling;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use vlm_model::Precision;
 
 use super::fingerprint::{files_of_model, problem_set};
 use crate::TrainError;
@@ -50,6 +51,9 @@ pub struct Protocol {
     pub max_rows: usize,
     /// `cpu`, `wgpu` or `cuda:0`; the same problems on another device may sample other tokens.
     pub device: String,
+    /// What layers compute in.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// A set of problems, as two evaluations have it in common or not.
@@ -92,6 +96,7 @@ impl Protocol {
             overlong_penalty: config.rollout.overlong_penalty,
             max_rows: config.rollout.max_rows,
             device: config.device.clone(),
+            precision: config.precision,
         })
     }
 

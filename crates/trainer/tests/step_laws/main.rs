@@ -2,6 +2,7 @@
 //! recorded checkpoint.
 
 mod batch;
+mod half;
 mod micro_batches;
 mod objectives;
 mod recompute;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -37,7 +37,7 @@ pub(crate) fn rl_groups(recorded: &Recorded, model: &QwenVl) -> (TokenBatch, Vec
 struct ByName<'a> {
     gradients: &'a GradientsParams,
     path: Vec<String>,
-    found: HashMap<String, Vec<f64>>,
+    found: BTreeMap<String, Vec<f64>>,
 }
 
 impl ModuleVisitor for ByName<'_> {
@@ -54,42 +54,62 @@ impl ModuleVisitor for ByName<'_> {
     }
 }
 
-/// Gradient of the mean negative log-likelihood with respect to named parameters, through the shared prompt, the language
-/// model, the merger and the vision tower.
+/// The recorded batch under a model, and the gradient of the mean negative log-likelihood of its responses.
+pub(crate) struct Likelihood {
+    pub(crate) loss: f64,
+    /// Where response tokens are predicted, `[tokens, vocab]`.
+    pub(crate) logits: Vec<f64>,
+    /// Of the response tokens.
+    pub(crate) log_probs: Vec<f64>,
+    /// By Hub name.
+    pub(crate) gradients: BTreeMap<String, Vec<f64>>,
+}
+
+impl Likelihood {
+    /// Through the shared prompt, the language model, the merger and the vision tower of a model with autodiff.
+    pub(crate) fn of(model: &QwenVl) -> Self {
+        let (batch, responses) = rl_groups(&Recorded::open("rl_batch"), model);
+        let places: Vec<i64> = batch.predicting_places().into_iter().flatten().flatten().map(|p| p as i64).collect();
+        let sampled: Vec<i64> = responses.iter().flatten().map(|&id| i64::from(id)).collect();
+        let count = places.len();
+        let index = |values: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &model.device());
+        let logits = model.logits(model.hidden(&batch, None).select(0, index(places)));
+        let log_probs = log_softmax(logits.clone(), 1).gather(1, index(sampled).unsqueeze_dim(1));
+        let loss = log_probs.clone().mean().neg();
+        let value = loss.clone().into_scalar::<f32>().into();
+        let gradients = GradientsParams::from_grads(loss.backward(), model);
+        let mut visitor = ByName { gradients: &gradients, path: Vec::new(), found: BTreeMap::new() };
+        model.visit(&mut visitor);
+        Self { loss: value, logits: host(&logits), log_probs: host(&log_probs), gradients: visitor.found }
+    }
+}
+
 #[test]
 fn gradients_of_the_likelihood_agree() {
-    let recorded = Recorded::open("rl_batch");
     let device = Device::default().autodiff();
     let model = vlm_model::load(&checkpoint("tiny-tied-f32-saved"), &device).expect("loads");
-    let (batch, responses) = rl_groups(&recorded, &model);
-    let places: Vec<i64> = batch.predicting_places().into_iter().flatten().flatten().map(|p| p as i64).collect();
-    let sampled: Vec<i64> = responses.iter().flatten().map(|&id| i64::from(id)).collect();
-    let count = places.len();
-    let index = |values: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device);
-    let logits = model.logits(model.hidden(&batch, None).select(0, index(places)));
-    let log_probs = log_softmax(logits, 1).gather(1, index(sampled).unsqueeze_dim(1));
-    let loss = log_probs.mean().neg();
-    let value: f64 = loss.clone().into_scalar::<f32>().into();
-    let gradients = GradientsParams::from_grads(loss.backward(), &model);
-
-    let mut visitor = ByName { gradients: &gradients, path: Vec::new(), found: HashMap::new() };
-    model.visit(&mut visitor);
-    let meta = std::fs::read(folder().join("model/grads_nll.json")).expect("fixture file");
-    let meta: serde_json::Value = serde_json::from_slice(&meta).expect("fixture format");
+    let Likelihood { loss, gradients, .. } = Likelihood::of(&model);
+    let meta = notes("grads_nll");
     let expected = meta["loss"].as_f64().expect("a number");
-    assert!((value - expected).abs() < 1e-5, "loss {value}, recorded {expected}");
+    assert!((loss - expected).abs() < 1e-5, "loss {loss}, recorded {expected}");
 
     let recorded = Recorded::open("grads_nll");
     for name in recorded.names() {
-        let error = relative_difference(&visitor.found[name], recorded.values(name));
+        let error = relative_difference(&gradients[name], recorded.values(name));
         eprintln!("gradient of {name}: relative difference {error:.2e}");
         assert!(error <= 1e-4, "gradient of {name} differs by {error:.2e} (relative)");
     }
     let norms = meta["grad_norm"].as_object().expect("norms by name");
-    assert_eq!(norms.len(), visitor.found.len(), "every parameter has a gradient");
+    assert_eq!(norms.len(), gradients.len(), "every parameter has a gradient");
     for (name, norm) in norms {
-        let ours = visitor.found[name].iter().map(|x| x * x).sum::<f64>().sqrt();
+        let ours = gradients[name].iter().map(|x| x * x).sum::<f64>().sqrt();
         let theirs = norm.as_f64().expect("a number");
         assert!((ours - theirs).abs() <= 1e-4 * theirs, "norm of the gradient of {name}: {ours}, recorded {theirs}");
     }
+}
+
+/// What was recorded beside tensors.
+pub(crate) fn notes(name: &str) -> serde_json::Value {
+    let text = std::fs::read(folder().join(format!("model/{name}.json"))).expect("fixture file");
+    serde_json::from_slice(&text).expect("fixture format")
 }

@@ -14,7 +14,10 @@ pub(super) fn convert(of: &mut Conversion, batch: &Batch) -> Result<(), TrainErr
     optimizer(of)?;
     let memory = |why: &str| Fate::Lost { why: why.to_owned(), matters: false };
     for section in ["worker.actor.fsdp", "worker.actor.offload", "worker.ref"] {
-        of.account_for_section(section, &memory("one device holds everything in f32"));
+        of.account_for_section(
+            section,
+            &memory("one device holds everything; `precision = \"bf16\"` computes as mixed precision does"),
+        );
     }
     of.account_for_section("worker.critic", &Fate::Implied { why: "no critic is trained".to_owned() });
     of.account_for(
@@ -73,7 +76,7 @@ fn sampling(of: &mut Conversion) -> Result<(), TrainError> {
     );
     let images = "a problem has as many images as it has";
     of.account_for(&["worker.rollout.limit_images"], &Fate::Implied { why: images.to_owned() });
-    let dtype = "tensors are f32";
+    let dtype = "sampling computes in the precision that training does; `precision = \"bf16\"` sets both";
     of.account_for(&["worker.rollout.dtype"], &Fate::Lost { why: dtype.to_owned(), matters: false });
     let seeds = "every draw comes from `seed`";
     of.account_for(&["worker.rollout.seed"], &Fate::Implied { why: seeds.to_owned() });

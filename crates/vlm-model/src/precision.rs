@@ -1,0 +1,82 @@
+//! Number formats of weights, and models whose layers compute in one of them.
+
+use burn::module::{Module as _, ModuleMapper, Param};
+use burn::tensor::{DType, FloatDType, Tensor};
+use safetensors::Dtype;
+use serde::{Deserialize, Serialize};
+
+use crate::model::QwenVl;
+
+/// Number format of weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// 32-bit floating point: a training run resumes bit for bit.
+    #[default]
+    #[serde(rename = "f32")]
+    Float32,
+    /// Brain floating point, rounded to nearest even: half the size, eight bits of each number.
+    #[serde(rename = "bf16")]
+    BFloat16,
+}
+
+impl Precision {
+    /// As `config.json` names it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::BFloat16 => "bfloat16",
+        }
+    }
+
+    pub(crate) const fn burn(self) -> DType {
+        match self {
+            Self::Float32 => DType::F32,
+            Self::BFloat16 => DType::BF16,
+        }
+    }
+
+    pub(crate) const fn on_disk(self) -> Dtype {
+        match self {
+            Self::Float32 => Dtype::F32,
+            Self::BFloat16 => Dtype::BF16,
+        }
+    }
+}
+
+impl QwenVl {
+    /// The same model with its layers computing in `precision`: matrices are rounded to it, and what layers hand to each other
+    /// is of it. Scales of norms, biases, sums, attention's weights and logits stay in f32. In f32 it is the model itself, and
+    /// shares its memory.
+    ///
+    /// Parameters keep their identity, and on a device with autodiff a trained one is a leaf of its own: gradients found with
+    /// the rounded model belong to the parameters it was made from.
+    ///
+    /// # Departures
+    /// transformers rounds norms' scales and biases as well, and rounds a normed value before it is scaled.
+    #[must_use]
+    pub fn in_precision(&self, precision: Precision) -> Self {
+        match precision {
+            Precision::Float32 => self.clone(),
+            Precision::BFloat16 => self.clone().map(&mut Round { dtype: FloatDType::BF16 }),
+        }
+    }
+}
+
+/// Rounds matrices, outside of any graph.
+struct Round {
+    dtype: FloatDType,
+}
+
+impl ModuleMapper for Round {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if D == 1 {
+            return param;
+        }
+        param.map(|values| {
+            let (trained, with_autodiff) = (values.is_require_grad(), values.is_autodiff());
+            let rounded = values.inner().cast(self.dtype);
+            let rounded = if with_autodiff { rounded.autodiff() } else { rounded };
+            rounded.set_require_grad(trained)
+        })
+    }
+}
