@@ -65,11 +65,15 @@ impl Compare {
         for (work, setting) in self.chosen() {
             let name = format!("{}, {} responses", work.name(), setting.responses);
             eprintln!("{name}");
-            match self.row(work, &setting, threads) {
-                Ok(row) => rows.push(row),
-                // What takes too much memory, or a library that a peer lacks, costs a line and not the table.
-                Err(error) => failures.push(format!("{name}: {error}")),
-            }
+            // What takes too much memory, or a library that a peer lacks, costs a line and not the table.
+            let failure = match self.row(work, &setting, threads) {
+                Ok((row, failure)) => {
+                    rows.push(row);
+                    failure
+                }
+                Err(failure) => Some(failure),
+            };
+            failures.extend(failure.map(|failure| format!("{name}: {failure}")));
         }
         let named = rows.iter().filter_map(|row| row.other_ready["versions"].as_object()).flatten();
         let versions: Map<String, Value> = named.map(|(name, version)| (name.clone(), version.clone())).collect();
@@ -78,12 +82,12 @@ impl Compare {
         for line in rows.iter().flat_map(Row::lines) {
             print(&line)?;
         }
-        print(&remarks(&rows))?;
+        print(&remarks(&rows, self.by_turns()))?;
         if let Some(table) = throughputs(&rows, &self.peaks) {
             print(&table)?;
         }
         if let Some(path) = &self.out {
-            let measured = json!({ "threads": threads, "versions": versions, "rows": rows });
+            let measured = json!({ "threads": threads, "versions": versions, "rows": rows, "failures": failures });
             std::fs::write(path, format!("{measured:#}\n"))?;
         }
         if failures.is_empty() { Ok(()) } else { Err(format!("not measured: {}", failures.join("\n")).into()) }
@@ -112,57 +116,51 @@ impl Compare {
         Work::ALL.into_iter().filter(wanted).filter(possible).flat_map(of).collect()
     }
 
-    /// Measures one piece of work.
-    fn row(&self, work: Work, setting: &Setting, threads: usize) -> Result<Row, Failure> {
-        let ours = Contender::ours(work, setting, threads);
+    /// Whether both sides exist at once and work by turns. A GPU's memory need not hold both, and nothing else runs on it.
+    fn by_turns(&self) -> bool {
+        self.setting.device == "cpu"
+    }
+
+    /// Measures one piece of work. What keeps the other side from it is returned beside ours.
+    ///
+    /// # Errors
+    /// If our side fails.
+    fn row(&self, work: Work, setting: &Setting, threads: usize) -> Result<(Row, Option<Failure>), Failure> {
+        let mut ours = Contender::ours(work, setting, threads)?;
         let other = || match (&self.peer, work) {
             // Nobody else has it: it is compared with our own step without credit.
             (_, Work::VppoStep) => Contender::ours(Work::GrpoStep, setting, threads).map(Some),
             (Some(python), _) => Contender::peer(python, work, setting, threads).map(Some),
             (None, _) => Ok(None),
         };
-        if setting.device == "cpu" {
-            self.by_turns(work, setting, ours?, other()?)
-        } else {
-            self.apart(work, setting, ours?, other)
+        let setting = setting.clone();
+        let ready = ours.ready();
+        let mut row =
+            Row { work, setting, pairs: Vec::new(), ready, other_ready: Value::Null, peak: None, other_peak: None };
+        if self.by_turns() {
+            let mut other = other()?;
+            for round in 0..self.rounds {
+                row.pairs.push(self.pair(&mut ours, other.as_mut(), round % 2 == 0)?);
+            }
+            row.peak = ours.end()?;
+            row.end_other(other)?;
+            return Ok((row, None));
         }
+        for _ in 0..self.rounds {
+            row.pairs.push(self.pair(&mut ours, None, true)?);
+        }
+        row.peak = ours.end()?;
+        let failure = other().and_then(|other| self.complete(&mut row, other)).err();
+        Ok((row, failure))
     }
 
-    /// Measures one side and then the other: a GPU's memory need not hold both, and nothing else runs on it.
-    fn apart(
-        &self,
-        work: Work,
-        setting: &Setting,
-        mut ours: Contender,
-        other: impl FnOnce() -> Result<Option<Contender>, Failure>,
-    ) -> Result<Row, Failure> {
-        let measured = |side: &mut Contender| (0..self.rounds).map(|_| side.go()).collect::<Result<Vec<_>, _>>();
-        let (ready, first) = (ours.ready(), measured(&mut ours)?);
-        let peak = ours.end()?;
-        let mut other = other()?;
-        let other_ready = other.as_ref().map_or(Value::Null, Contender::ready);
-        let second = other.as_mut().map(measured).transpose()?;
-        let other_peak = other.map(Contender::end).transpose()?.flatten();
-        let theirs = |round: usize| second.as_ref().map(|second| second[round]);
-        let pairs = first.into_iter().enumerate().map(|(round, ours)| (ours, theirs(round))).collect();
-        Ok(Row { work, setting: setting.clone(), pairs, ready, other_ready, peak, other_peak })
-    }
-
-    /// Measures both sides by turns.
-    fn by_turns(
-        &self,
-        work: Work,
-        setting: &Setting,
-        mut ours: Contender,
-        mut other: Option<Contender>,
-    ) -> Result<Row, Failure> {
-        let mut pairs = Vec::new();
-        for round in 0..self.rounds {
-            pairs.push(self.pair(&mut ours, other.as_mut(), round % 2 == 0)?);
+    /// Puts the other side's repetitions beside ours.
+    fn complete(&self, row: &mut Row, other: Option<Contender>) -> Result<(), Failure> {
+        let Some(mut other) = other else { return Ok(()) };
+        for round in 0..row.pairs.len() {
+            row.pairs[round].1 = Some(self.pair(&mut other, None, true)?.0);
         }
-        let (ready, other_ready) = (ours.ready(), other.as_ref().map_or(Value::Null, Contender::ready));
-        let other_peak = other.map(Contender::end).transpose()?.flatten();
-        Ok(Row { work, setting: setting.clone(), pairs, ready, other_ready, peak: ours.end()?, other_peak })
+        row.end_other(Some(other))
     }
 
     /// One repetition of each side, right after each other; taken again while something else runs on the machine.
@@ -195,10 +193,15 @@ impl Compare {
 }
 
 /// What a reader has to know about some rows.
-fn remarks(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "\nTimes are medians with the smallest and largest in parentheses, in seconds; ratios are of pairs measured right after each \
-         other. A repetition is a process's own, after one that is not counted.",
+fn remarks(rows: &[Row], by_turns: bool) -> String {
+    let pairs = if by_turns {
+        "pairs measured right after each other"
+    } else {
+        "both sides' repetitions in order, one side measured after the other"
+    };
+    let mut text = format!(
+        "\nTimes are medians with the smallest and largest in parentheses, in seconds; ratios are of {pairs}. A repetition is a \
+         process's own, after one that is not counted.",
     );
     if rows.iter().any(|row| row.disturbed() > 0) {
         text.push_str(

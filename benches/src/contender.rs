@@ -109,6 +109,7 @@ fn first_token(program: &Path, setting: &Setting, threads: usize) -> Command {
     let mut command = Command::new(program);
     command.arg("generate").arg("--model").arg(&setting.folder).arg("--image").arg(picture(&setting.folder));
     command.args(["--prompt", QUESTION, "--max-new-tokens", "1", "--device", &setting.device]);
+    command.args(["--precision", setting.dtype.name()]);
     command.env("RAYON_NUM_THREADS", threads.to_string());
     command
 }

@@ -1,8 +1,8 @@
 //! `side-by-side`: the same pieces of work by Sightline and by its peers, on the same checkpoint, pictures, threads and batch.
 //!
 //! `cargo xtask bench` builds and runs it. A piece of work runs in a process of its own ([`worker`]), so that its peak of memory is
-//! its own; both sides' processes wait for each other and work by turns ([`compare`]), so that a drift of the machine's speed
-//! reaches both.
+//! its own; on the CPU both sides' processes wait for each other and work by turns ([`compare`]), so that a drift of the machine's
+//! speed reaches both; on a GPU, whose memory they would share, one follows the other.
 
 mod checkpoint;
 mod compare;

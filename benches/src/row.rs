@@ -3,6 +3,9 @@
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde_json::Value;
 
+use crate::contender::Contender;
+use crate::dimensions::Dimensions;
+use crate::failure::Failure;
 use crate::scene::Setting;
 use crate::session::Repetition;
 use crate::statistics::{Spread, three_digits};
@@ -80,6 +83,26 @@ impl Row {
         self.pairs.iter().filter(loud).count()
     }
 
+    /// Lets the other side end, and notes what it says.
+    ///
+    /// # Errors
+    /// If it fails at that.
+    pub(crate) fn end_other(&mut self, other: Option<Contender>) -> Result<(), Failure> {
+        self.other_ready = other.as_ref().map_or(Value::Null, Contender::ready);
+        self.other_peak = other.map(Contender::end).transpose()?.flatten();
+        Ok(())
+    }
+
+    /// The goal, where one is set for its setting.
+    fn bar(&self) -> Option<Bar> {
+        bar(self.work)
+            .filter(|_| self.work == Work::VppoStep || (self.on_host() && self.setting.dims == Dimensions::Bench))
+    }
+
+    fn on_host(&self) -> bool {
+        self.setting.device == "cpu"
+    }
+
     /// Our seconds.
     pub(crate) fn ours(&self) -> Option<Spread> {
         Spread::of(self.pairs.iter().map(|pair| pair.0.seconds))
@@ -112,8 +135,9 @@ impl Row {
             0 => {}
             count => name.push_str(&format!(" †{count}/{}", self.pairs.len())),
         }
-        let mut lines = vec![line(&name, &seconds(self.other()), &seconds(self.ours()), self.ratio(), bar(self.work))];
-        if let (Work::Update, Some(peak)) = (self.work, self.peak) {
+        let mut lines = vec![line(&name, &seconds(self.other()), &seconds(self.ours()), self.ratio(), self.bar())];
+        // A GPU's memory is not the process's.
+        if let (Work::Update, Some(peak), true) = (self.work, self.peak, self.on_host()) {
             let other = self.other_peak;
             let ratio = other.and_then(|other| Spread::of([peak as f64 / other as f64]));
             let written = |bytes: u64| format!("{} GiB", three_digits(bytes as f64 / (1_u64 << 30) as f64));

@@ -148,10 +148,10 @@ pub(crate) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
     (top, sum)
 }
 
-/// The tensor in f32, untouched if it already is.
+/// The tensor in f32 if it is in half precision, else as it is.
 #[must_use]
-pub fn in_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    in_dtype(x, DType::F32)
+pub fn at_least_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if matches!(x.dtype(), DType::F16 | DType::BF16) { x.cast(DType::F32) } else { x }
 }
 
 /// The tensor in a number format, untouched if it already is.

@@ -44,7 +44,7 @@ pub use add_product::add_product;
 pub use attention::{AttentionPlan, Run, attention};
 pub use cached_attention::{CachedKeys, cached_attention};
 pub use gradient::{accumulate, scale, square_sums};
-pub use host::{among_kernels, in_f32, side_by_side};
+pub use host::{among_kernels, at_least_f32, side_by_side};
 pub use linear::{Addends, linear};
 pub use memory::keep_freed_memory;
 pub use rms_norm::rms_norm;

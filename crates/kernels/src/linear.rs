@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::host::{Host, TASK, in_dtype, in_f32, in_order, is_host, tensor, values};
+use crate::host::{Host, TASK, at_least_f32, in_dtype, in_order, is_host, tensor, values};
 use crate::matrix::{Matrix, Terms, product};
 
 /// Up to so many rows, reading the weight once for all of them beats a blocked product, which would copy it first.
@@ -33,7 +33,7 @@ pub struct Addends {
 ///
 /// # Shapes
 /// - `x`: `[rows, in]`
-/// - `weight`: `[out, in]`, in the dtype of `x`
+/// - `weight`: `[out, in]`, in the dtype of `x`; addends may be of another
 /// - returns `[rows, out]`, in the dtype of `x`
 ///
 /// # Panics
@@ -59,12 +59,12 @@ pub fn linear(x: Tensor<2>, weight: Tensor<2>, addends: Addends) -> Tensor<2> {
         return product;
     }
     // In half precision the sum is rounded once, and a bias's gradient is summed in f32.
-    let mut sum = in_f32(product);
+    let mut sum = at_least_f32(product);
     if let Some(bias) = bias {
-        sum = sum + in_f32(bias).unsqueeze();
+        sum = sum + at_least_f32(bias).unsqueeze();
     }
     if let Some(onto) = onto {
-        sum = in_f32(onto) + sum;
+        sum = at_least_f32(onto) + sum;
     }
     in_dtype(sum, dtype)
 }

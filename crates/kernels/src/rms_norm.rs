@@ -8,7 +8,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::host::{Host, TASK, in_dtype, in_f32, in_order, is_host, sum_pairs, tensor, values, vectorized};
+use crate::host::{Host, TASK, at_least_f32, in_dtype, in_order, is_host, sum_pairs, tensor, values, vectorized};
 
 /// `x / √(mean(x²) + ε) · g`, row by row, reduced in f32.
 ///
@@ -34,9 +34,9 @@ pub fn rms_norm(x: Tensor<2>, scale: Tensor<1>, epsilon: f64) -> Tensor<2> {
 
 fn composed(x: Tensor<2>, scale: Tensor<1>, epsilon: f64) -> Tensor<2> {
     let dtype = x.dtype();
-    let x = in_f32(x);
+    let x = at_least_f32(x);
     let factor = (x.clone().square().mean_dim(1) + epsilon).sqrt().recip();
-    in_dtype(x * factor * in_f32(scale).unsqueeze(), dtype)
+    in_dtype(x * factor * at_least_f32(scale).unsqueeze(), dtype)
 }
 
 #[backend_extension(Autodiff, Flex)]

@@ -8,7 +8,7 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::host::{Host, TASK, in_order, is_host, tensor, values, vectorized};
+use crate::host::{Host, TASK, at_least_f32, in_dtype, in_order, is_host, tensor, values, vectorized};
 
 /// Rotates the two halves of each head by the given angles (the "rotate half" convention).
 ///
@@ -16,8 +16,8 @@ use crate::host::{Host, TASK, in_order, is_host, tensor, values, vectorized};
 ///
 /// # Shapes
 /// - `x`: `[tokens, heads, width]`, the width even
-/// - `cos`, `sin`: `[tokens, 1, width / 2]`
-/// - returns `[tokens, heads, width]`
+/// - `cos`, `sin`: `[tokens, 1, width / 2]`, in f32
+/// - returns `[tokens, heads, width]`, in the dtype of `x`
 ///
 /// # Source
 /// Su et al. 2021, arXiv:2104.09864, equation 34, with the halves for the pairs.
@@ -27,11 +27,12 @@ pub fn rotate(x: Tensor<3>, cos: &Tensor<3>, sin: &Tensor<3>) -> Tensor<3> {
         let (cos, sin) = (cos.clone().into_dispatch(), sin.clone().into_dispatch());
         return Tensor::from_dispatch(<Dispatch as Rotate>::rotate(x.into_dispatch(), cos, sin));
     }
-    let half = x.dims()[2] / 2;
+    let (half, dtype) = (x.dims()[2] / 2, x.dtype());
+    let x = at_least_f32(x);
     let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
     let rotated_first = first.clone() * cos.clone() - second.clone() * sin.clone();
     let rotated_second = second * cos.clone() + first * sin.clone();
-    Tensor::cat(vec![rotated_first, rotated_second], 2)
+    in_dtype(Tensor::cat(vec![rotated_first, rotated_second], 2), dtype)
 }
 
 #[backend_extension(Autodiff, Flex)]

@@ -260,7 +260,7 @@ pub fn restore(trainer: &mut Trainer, checkpoint: &Path) -> Result<(), TrainErro
     let optimizer = checkpoint.join(OPTIMIZER_FILE);
     // Whole, since burn would otherwise go on reading a file that is removed when the checkpoint is.
     let bytes = fs::read(&optimizer).map_err(TrainError::file("read", &optimizer))?;
-    let fresh = crate::step::updater(&trainer.config.update).optimizer;
+    let fresh = crate::optimizer::optimizer(&trainer.config.update);
     let restored = fresh.from_bytes(Bytes::from_bytes_vec(bytes));
     trainer.updater.optimizer = restored.map_err(|error| unreadable(&optimizer, &error))?;
     trainer.step = state.step;

@@ -13,13 +13,14 @@ use serde::Deserialize;
 use vlm_model::processor::Processor;
 use vlm_model::{ExportOptions, ModelConfig, QwenVl, SeededInit, SpecialTokens, TextConfig, VisionConfig, export};
 
+use crate::TrainError;
 use crate::collect::Source;
 use crate::config::{TrainConfig, override_all};
+use crate::device::device_for;
 use crate::recipe::Recipe;
 use crate::run::{RunFolder, holds_run};
 use crate::step::trainable;
 use crate::warm_up::{WarmUp, WarmUpProgress};
-use crate::{TrainError, device};
 
 /// The settings, as they stand in `configs/demo.toml`.
 const SETTINGS: &str = include_str!("../../../configs/demo.toml");
@@ -105,6 +106,7 @@ pub fn prepare(output: &Path, overrides: &[String], mut show: impl FnMut(Progres
     }
     // Mistakes are found before anything is written.
     Recipe::find(&config.recipe)?;
+    device_for(&config.device, config.precision)?;
     let given = config.model != output.join(WARM_MODEL);
     if given {
         ModelConfig::from_folder(&config.model)?;
@@ -186,7 +188,7 @@ fn build_and_warm(
     folder: &Path,
     mut show: impl FnMut(Progress),
 ) -> Result<(), TrainError> {
-    let device = device(&config.device)?.autodiff();
+    let device = device_for(&config.device, config.precision)?.autodiff();
     let processor = write_processor(folder)?;
     let shape = model_config(&settings.model, &processor)?;
     let model = QwenVl::build(&shape, &mut SeededInit { seed: config.seed }, &device)?;

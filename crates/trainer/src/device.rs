@@ -52,10 +52,11 @@ pub fn device(name: &str) -> Result<Device, TrainError> {
 ///
 /// # Errors
 /// If it cannot, besides those.
-pub(crate) fn device_for(name: &str, precision: Precision) -> Result<Device, TrainError> {
+pub fn device_for(name: &str, precision: Precision) -> Result<Device, TrainError> {
     let device = device(name)?;
     if precision == Precision::BFloat16 && !device.supports_dtype(DType::BF16) {
-        let reason = "it does not compute in bf16; set precision=f32".to_owned();
+        let reason =
+            "it does not compute in bf16, as `precision` says; choose another device, or precision f32".to_owned();
         return Err(TrainError::Device { name: name.to_owned(), reason });
     }
     Ok(device)

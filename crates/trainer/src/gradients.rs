@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use kernels::in_f32;
+use kernels::at_least_f32;
 use vlm_model::{GradientSink, QwenVl};
 
 /// A growing sum of gradients, in f32 whatever they come in.
@@ -79,7 +79,7 @@ impl ModuleVisitor for Accumulate<'_> {
         if let Some(share) = self.share.remove::<D>(param.id) {
             let sum = match self.sum.remove::<D>(param.id) {
                 Some(sum) => kernels::accumulate(sum, share),
-                None => in_f32(share),
+                None => at_least_f32(share),
             };
             self.sum.register(param.id, sum);
         }

@@ -11,13 +11,13 @@ mod run_folder;
 mod steps;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use burn::tensor::Device;
 use dependency::DependencyMetric as _;
 use inspector::{Comparison, GroupPictures, Page, Rollout};
 use rayon::prelude::*;
-use vlm_model::ModelError;
+use vlm_model::Precision;
 
 use self::originals::Originals;
 use self::other::{Policy, Scoring};
@@ -26,7 +26,7 @@ use self::rescore::{Judge, contrast_seed};
 use self::run_folder::{Era, RunFolder, StepRecords};
 use crate::TrainError;
 use crate::config::TrainConfig;
-use crate::device::device_for;
+use crate::device::{device, device_for};
 use crate::recipe::Recipe;
 
 pub use other::Other;
@@ -53,6 +53,9 @@ pub struct Inspection {
 
 /// Responses scored again, by step, group and place in the group; each with the number of what scored it.
 type Compared = BTreeMap<(usize, usize, usize), Vec<(usize, Comparison)>>;
+
+/// Who scores a step again: the comparison's place, its policy, and the step's records.
+type Planned<'a> = (usize, Policy, &'a StepRecords);
 
 impl Inspection {
     /// Reads the run and makes the page.
@@ -116,11 +119,12 @@ impl Inspection {
         originals: &mut BTreeMap<Era, Originals>,
         notes: &mut Vec<String>,
     ) -> Result<Compared, TrainError> {
-        let mut planned: BTreeMap<PathBuf, Vec<(usize, Policy, &StepRecords)>> = BTreeMap::new();
+        let mut planned: BTreeMap<(PathBuf, Precision), Vec<Planned>> = BTreeMap::new();
         for (index, scoring) in scorings.iter().enumerate() {
             for step in steps {
                 let policy = scoring.policy(step.step, &run.path, &run.config.model)?;
-                planned.entry(policy.folder.clone()).or_default().push((index, policy, step));
+                let precision = run.config_of(run.era(step.step)).precision;
+                planned.entry((policy.folder.clone(), precision)).or_default().push((index, policy, step));
             }
         }
         let mut compared = Compared::new();
@@ -128,23 +132,24 @@ impl Inspection {
             return Ok(compared);
         }
         let config = &run.config;
-        let device: Device = device_for(self.device.as_ref().unwrap_or(&config.device), config.precision)?;
+        let name = self.device.as_ref().unwrap_or(&config.device);
+        let device: Device = device(name)?;
         let processors = originals.keys().map(|&era| {
             let config = run.config_of(era);
             Ok((era, config.data.processor(&config.model)?))
         });
         let processors = processors.collect::<Result<BTreeMap<_, _>, TrainError>>()?;
         let needs_reference = scorings.iter().any(|scoring| scoring.algorithm.scores_reference());
-        let load =
-            |folder: &Path| Ok::<_, ModelError>(vlm_model::load(folder, &device)?.in_precision(config.precision));
-        let reference = needs_reference.then(|| load(&config.model)).transpose()?;
-        for (folder, steps) in planned {
-            let policy = match load(&folder) {
+        let reference = needs_reference.then(|| vlm_model::load(&config.model, &device)).transpose()?;
+        for ((folder, precision), steps) in planned {
+            let device = device_for(name, precision)?;
+            let reference = reference.as_ref().map(|reference| reference.in_precision(precision));
+            let policy = match vlm_model::load(&folder, &device) {
                 Err(error) if !folder.exists() => {
                     notes.push(format!("not compared with a checkpoint that the run has removed: {error}"));
                     continue;
                 }
-                loaded => &loaded?,
+                loaded => &loaded?.in_precision(precision),
             };
             for (index, named, step) in steps {
                 let scoring = &scorings[index];

@@ -63,7 +63,7 @@ pub use config::{
     DataConfig, Fate, ImportedConfig, ImportedKey, Key, RecipeKey, RecordConfig, RolloutConfig, ScheduleConfig,
     TrainConfig, UpdateConfig, documentation, explanation,
 };
-pub use device::{Backend, FoundDevice, backends, device};
+pub use device::{Backend, FoundDevice, backends, device, device_for};
 pub use download::Hub;
 pub use dry_run::{Check, CheckState, DryRun, Memory, MemoryItem};
 pub use error::TrainError;

@@ -26,7 +26,6 @@ use crate::recipe::Recipe;
 use crate::report::StepReport;
 use crate::step::{Trainer, trainable, updater, vocabulary};
 use crate::stop::Stop;
-use crate::update::Updater;
 use crate::{TrainError, checkpoint};
 
 pub(crate) use folder::RunFolder;
@@ -141,7 +140,7 @@ impl Trainer {
         Ok(Self {
             processor: config.data.processor(source)?,
             reward,
-            updater: Updater { precision: config.precision, ..updater(&config.update) },
+            updater: updater(&config.update, config.precision),
             vocabulary: vocabulary(&config, &policy, &device.inner()),
             sampler: Sampler::new(config.seed, problems.len())?,
             policy: trainable(policy, &config.update),

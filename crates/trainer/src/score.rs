@@ -1,8 +1,8 @@
 //! Every log-probability a step needs, taken before the policy changes: clean, contrast and reference.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use dependency::{Contrast, DependencyMetric, Divergence};
-use kernels::side_by_side;
+use kernels::{at_least_f32, side_by_side};
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
 use crate::TrainError;
@@ -183,9 +183,19 @@ pub(crate) fn pass(groups: &[Group], pieces: &[Piece], vision: Option<&QwenVl>) 
 pub(crate) fn predicting_states(model: &QwenVl, batch: &TokenBatch) -> Tensor<2> {
     let places = predicting_places(batch, &model.device());
     if places.dims()[0] == 0 {
-        return Tensor::zeros([0, model.config.text.hidden_size], &model.device());
+        return Tensor::zeros([0, model.config.text.hidden_size], (&model.device(), model.output_weight().dtype()));
     }
-    model.hidden(batch, None).select(0, places)
+    states_at(model.hidden(batch, None), places)
+}
+
+/// The states at some places, `[places, width]`. A prompt's last place predicts the first token of all its responses: in half
+/// precision too, their gradients are summed in f32.
+pub(crate) fn states_at(hidden: Tensor<2>, places: Tensor<1, Int>) -> Tensor<2> {
+    let dtype = hidden.dtype();
+    if dtype == DType::F32 || !hidden.is_autodiff() {
+        return hidden.select(0, places);
+    }
+    at_least_f32(hidden).select(0, places).cast(dtype)
 }
 
 /// Their places in the packed batch, `[tokens]`.
@@ -202,4 +212,21 @@ pub(crate) fn sampled_tokens(batch: &TokenBatch, model: &QwenVl) -> Tensor<1, In
         batch.groups.iter().flat_map(|g| g.responses.iter().flatten()).map(|&id| i64::from(id)).collect();
     let count = ids.len();
     Tensor::from_data(TensorData::new(ids, [count]), &model.device())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_responses_of_one_prompt_are_heard() {
+        const RESPONSES: usize = 1000;
+        let device = Device::flex().autodiff();
+        let hidden = Tensor::<2>::ones([3, 2], (&device, DType::BF16)).require_grad();
+        let places = Tensor::<1, Int>::ones([RESPONSES], &device);
+        let gradients = at_least_f32(states_at(hidden.clone(), places)).sum().backward();
+        let gradient = hidden.grad(&gradients).expect("a gradient").into_data();
+        // In eight bits a sum of ones ends at 256.
+        assert_eq!(gradient.iter::<f64>().collect::<Vec<_>>(), [0.0, 0.0, 1000.0, 1000.0, 0.0, 0.0]);
+    }
 }

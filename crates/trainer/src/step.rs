@@ -246,16 +246,16 @@ fn learning_rate(update: &UpdateConfig, step: usize) -> f64 {
     update.learning_rate * rise.min(1.0)
 }
 
-/// AdamW with the papers' settings, decay on every parameter; layers compute in f32.
+/// AdamW with the papers' settings, decay on every parameter, for layers that compute in `precision`.
 #[must_use]
-pub fn updater(config: &UpdateConfig) -> Updater {
+pub fn updater(config: &UpdateConfig, precision: Precision) -> Updater {
     Updater {
         optimizer: optimizer(config),
         max_gradient_norm: config.max_gradient_norm,
         tokens_per_micro_batch: config.tokens_per_micro_batch,
         freeze_vision: config.freeze_vision,
         recompute: Recomputation::of(config),
-        precision: Precision::default(),
+        precision,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::micro_batch::{Piece, TokenCounts, micro_batches};
 use crate::ragged::Ragged;
 use crate::recipe::Algorithm;
 use crate::recompute::Recomputation;
-use crate::score::{pass, predicting_places, predicting_states, sampled_tokens, token_groups};
+use crate::score::{pass, predicting_places, predicting_states, sampled_tokens, states_at, token_groups};
 use crate::scored::Scored;
 use crate::vocabulary::{Positions, Predictions, Vocabulary};
 
@@ -324,7 +324,7 @@ impl Trunk<'_> {
                 gradients.add(policy, GradientsParams::from_grads(along(states).backward(), policy));
             }
             Self::Kept(kept, places, features) => {
-                let of_features = kept.backward(|hidden| along(hidden.select(0, places)), gradients);
+                let of_features = kept.backward(|hidden| along(states_at(hidden, places)), gradients);
                 if let (Some(features), Some(of_features)) = (features, of_features) {
                     features.backward(of_features, gradients);
                 }

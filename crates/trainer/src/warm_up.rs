@@ -74,7 +74,7 @@ impl WarmUp {
         let checked_problems = Problems::new(Dataset::of(checked_problems.to_vec()));
         let vocabulary = Vocabulary::plain(config.update.vocabulary_chunk);
         let update = UpdateConfig { learning_rate: self.learning_rate, ..config.update };
-        let mut updater = updater(&update);
+        let mut updater = updater(&update, config.precision);
         let mut sampler = Sampler::new(derive(config.seed, Purpose::Teacher, &[]), taught.len())?;
         for step in 0..self.max_steps {
             let batch: Vec<&Problem> =
@@ -88,7 +88,7 @@ impl WarmUp {
             }
             let look = (step + 1).is_multiple_of(self.check_every.max(1));
             let checked = look.then(|| {
-                let frozen = policy.valid();
+                let frozen = policy.valid().in_precision(config.precision);
                 evaluate(&Source { policy: &frozen, ..*source }, &checked_problems, 1, |_| {})
             });
             let checked = checked.transpose()?;
@@ -155,6 +155,7 @@ fn likelihood(
         })
         .collect();
     let tokens: usize = lengths.iter().flat_map(|lengths| &lengths.responses).sum();
+    let policy = &policy.in_precision(updater.precision);
     let mut gradients = Gradients::default();
     let mut loss = 0.0;
     let trains_vision = !updater.freeze_vision;

@@ -12,8 +12,8 @@ use rollout::{Completion, Finish};
 use trainer::{
     Algorithm, DataConfig, Group, Lesson, Recompute, Scored, Scorer, UpdateConfig, Vocabulary, dapo, updater,
 };
-use vlm_model::QwenVl;
 use vlm_model::processor::Processor;
+use vlm_model::{Precision, QwenVl};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -89,7 +89,7 @@ fn peaks_of_an_update() {
     let (algorithm, vocabulary) = (&algorithm, &vocabulary);
     let lesson = Lesson { batch: &batch, credit: &credit, algorithm, vocabulary, reference: None, max_new_tokens: 300 };
     let gradients = |recompute| {
-        let updater = updater(&UpdateConfig { recompute, ..update });
+        let updater = updater(&UpdateConfig { recompute, ..update }, Precision::Float32);
         peak(|| updater.gradients(&policy, &lesson).expect("the batch fits together"))
     };
     let (kept, _) = gradients(Recompute::Never);
@@ -99,7 +99,7 @@ fn peaks_of_an_update() {
     assert!(kept > 8 * weights, "activations outweigh the model: {kept} beside {weights}");
     assert!(2 * again < kept, "computing again takes {again} of {kept}");
 
-    let mut updater = updater(&update);
+    let mut updater = updater(&update, Precision::Float32);
     let (_, (policy, _)) = peak(|| updater.step(policy, &lesson, 1e-3).expect("the batch fits together"));
     let clipped = sum.clip(&policy, 1.0);
     let (stepped, _) = peak(|| updater.optimizer.step(1e-3, policy, clipped.gradient));

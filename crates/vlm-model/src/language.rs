@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Tensor};
-use kernels::in_f32;
+use kernels::at_least_f32;
 
 use crate::ModelError;
 use crate::batch::TokenBatch;
@@ -102,12 +102,11 @@ impl LanguageModel {
 
     /// What every layer needs to know of a batch. With a cache, opens its groups and moves their clocks on.
     pub(crate) fn frame(&self, batch: &TokenBatch, cache: Option<&mut KeyValueCache>, config: &ModelConfig) -> Frame {
-        let table = self.embed_tokens.weight.val();
-        let (device, dtype) = (table.device(), table.dtype());
+        let device = self.embed_tokens.weight.val().device();
         let half = config.head_width() / 2;
         let angles = positions::angles(positions_of(batch, cache).iter(), config);
-        let (cos, sin) = cosines_and_sines(&angles, angles.len() / half, half, &device);
-        Frame { rotary: (cos.cast(dtype), sin.cast(dtype)), layout: Layout::new(batch, &device) }
+        let rotary = cosines_and_sines(&angles, angles.len() / half, half, &device);
+        Frame { rotary, layout: Layout::new(batch, &device) }
     }
 
     /// Token vectors, with the image features in the places of the prompts' image placeholders. Placeholders that a
@@ -187,13 +186,13 @@ impl Embedding {
     fn vectors(&self, ids: &[usize]) -> Tensor<2> {
         let table = self.weight.val();
         let (device, dtype) = (table.device(), table.dtype());
-        if dtype == DType::F32 {
+        if dtype == DType::F32 || !table.is_require_grad() {
             return table.select(0, index_tensor(ids, &device));
         }
         let different: BTreeSet<usize> = ids.iter().copied().collect();
         let different: Vec<usize> = different.into_iter().collect();
         let places: Vec<usize> = ids.iter().map(|id| different.partition_point(|other| other < id)).collect();
-        let vectors = in_f32(table.select(0, index_tensor(&different, &device)));
+        let vectors = at_least_f32(table.select(0, index_tensor(&different, &device)));
         vectors.select(0, index_tensor(&places, &device)).cast(dtype)
     }
 }

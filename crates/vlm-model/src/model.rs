@@ -3,7 +3,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use kernels::{Addends, among_kernels, in_f32};
+use kernels::{Addends, among_kernels, at_least_f32};
 
 use crate::ModelError;
 use crate::batch::TokenBatch;
@@ -97,7 +97,7 @@ impl QwenVl {
     /// - returns `[n, vocab]`
     #[must_use]
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        in_f32(kernels::linear(hidden, self.output_weight(), Addends::default()))
+        at_least_f32(kernels::linear(hidden, self.output_weight(), Addends::default()))
     }
 
     /// The output projection, `[vocab, width]`: the token embedding where the two are tied.

@@ -1,5 +1,7 @@
 //! Number formats of weights, and models whose layers compute in one of them.
 
+use std::str::FromStr;
+
 use burn::module::{Module as _, ModuleMapper, Param};
 use burn::tensor::{DType, FloatDType, Tensor};
 use safetensors::Dtype;
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::QwenVl;
 
 /// Number format of weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Precision {
     /// 32-bit floating point: a training run resumes bit for bit.
     #[default]
@@ -17,6 +19,19 @@ pub enum Precision {
     /// Brain floating point, rounded to nearest even: half the size, eight bits of each number.
     #[serde(rename = "bf16")]
     BFloat16,
+}
+
+impl FromStr for Precision {
+    type Err = &'static str;
+
+    /// `f32` or `bf16`.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "f32" => Ok(Self::Float32),
+            "bf16" => Ok(Self::BFloat16),
+            _ => Err("use f32 or bf16"),
+        }
+    }
 }
 
 impl Precision {
@@ -44,15 +59,19 @@ impl Precision {
 }
 
 impl QwenVl {
-    /// The same model with its layers computing in `precision`: matrices are rounded to it, and what layers hand to each other
-    /// is of it. Scales of norms, biases, sums, attention's weights and logits stay in f32. In f32 it is the model itself, and
-    /// shares its memory.
+    /// The same model with its layers computing in `precision`: matrices are rounded to it, and so is what comes out of each
+    /// product and what layers hand to each other. Norms, biases, rotations and the softmax are computed in f32, and sums over
+    /// many terms are taken in it. In f32 it is the model itself, and shares its memory.
     ///
     /// Parameters keep their identity, and on a device with autodiff a trained one is a leaf of its own: gradients found with
     /// the rounded model belong to the parameters it was made from.
     ///
+    /// # Panics
+    /// If the device does not have the format ([`Device::supports_dtype`](burn::tensor::Device::supports_dtype)).
+    ///
     /// # Departures
-    /// transformers rounds norms' scales and biases as well, and rounds a normed value before it is scaled.
+    /// transformers rounds norms' scales, biases and the language model's rotations as well, and a normed value before it is
+    /// scaled.
     #[must_use]
     pub fn in_precision(&self, precision: Precision) -> Self {
         match precision {

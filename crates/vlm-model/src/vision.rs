@@ -134,15 +134,14 @@ impl VisionTower {
 
     /// What every block needs to know of some images.
     pub(crate) fn frame(&self, images: &[&ImagePatches]) -> VisionFrame {
-        let weight = self.patch_embed.proj.weight.val();
-        let (device, dtype) = (weight.device(), weight.dtype());
+        let device = self.patch_embed.proj.weight.val().device();
         let grids: Vec<_> = images.iter().map(|image| image.grid).collect();
         let geometry = Geometry::new(&grids, &self.config);
         let order = index_tensor(&geometry.patch_order(self.config.spatial_merge_size), &device);
         let (cos, sin) = self.rotary(&geometry, &device);
         VisionFrame {
-            cos: cos.select(0, order.clone()).cast(dtype),
-            sin: sin.select(0, order.clone()).cast(dtype),
+            cos: cos.select(0, order.clone()),
+            sin: sin.select(0, order.clone()),
             order,
             cell_places: index_tensor(&geometry.cell_places(), &device),
             windows: segments(&geometry.window_lengths),

@@ -1,11 +1,16 @@
-//! The same as tensor operations, for every device: runs of a kind share batched products, and runs that see all of themselves
-//! and nothing else take the backend's own attention.
+//! The same as tensor operations, for every device: runs of a kind share batched products.
+//!
+//! # Departures
+//! The backends' own attention is not used: on GPUs it may multiply in 16-bit formats whatever the tensors are of, and under
+//! autodiff it is other arithmetic than without. Scores are made for some queries at a time instead.
 
-use burn::tensor::module::attention;
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::Run;
-use crate::host::{in_dtype, in_f32};
+use crate::host::{at_least_f32, in_dtype};
+
+/// Scores that exist at once: half a gibibyte of them.
+const SCORES: usize = 1 << 27;
 
 /// All runs, those of a kind together.
 #[derive(Debug)]
@@ -117,19 +122,32 @@ impl Class {
             let by_head = |x: &Tensor<3>| x.clone().narrow(0, context.start, context.length).swap_dims(0, 1);
             ContextKeys { key: by_head(key), value: by_head(value), bias: context.bias.clone() }
         });
-        let output = if context.is_none() && self.bias.is_none() && query.dims()[1] == key.dims()[1] {
-            let [_, heads, width] = query.dims();
-            let by_row = |x: &Tensor<3>| rectangle(x).swap_dims(1, 2);
-            let output = attention(by_row(query), by_row(key), by_row(value), None, None, Default::default());
-            output.swap_dims(1, 2).reshape([self.rows * self.longest, heads * width])
-        } else {
-            attend(rectangle(query), context, by_head(key), by_head(value), self.bias.as_ref())
+        let (query, key, value) = (rectangle(query), by_head(key), by_head(value));
+        let output = match (context, &self.bias) {
+            (None, None) => among_all(query, &key, &value, SCORES),
+            (context, bias) => attend(query, context, key, value, bias.as_ref()),
         };
         match &self.filled {
             Some(filled) => output.select(0, filled.clone()),
             None => output,
         }
     }
+}
+
+/// As [`attend`] of queries that see all of their row, at most so many `scores` at a time.
+fn among_all(query: Tensor<4>, key: &Tensor<4>, value: &Tensor<4>, scores: usize) -> Tensor<2> {
+    let [rows, tokens, heads, width] = query.dims();
+    let at_once = (scores / (rows * heads * key.dims()[2]).max(1)).clamp(1, tokens.max(1));
+    if at_once >= tokens {
+        return attend(query, None, key.clone(), value.clone(), None);
+    }
+    let part = |start: usize| {
+        let length = at_once.min(tokens - start);
+        let part = attend(query.clone().narrow(1, start, length), None, key.clone(), value.clone(), None);
+        part.reshape([rows, length, heads * width])
+    };
+    let parts = (0..tokens).step_by(at_once).map(part).collect();
+    Tensor::<3>::cat(parts, 1).reshape([rows * tokens, heads * width])
 }
 
 /// 0 where a query (row) sees a key (column) of its own run of at most `length` tokens, −∞ elsewhere; `None` if all see all.
@@ -170,13 +188,14 @@ pub(crate) struct ContextKeys {
 /// Attention of each row's queries to the context that all rows share and to the row's own keys, normalized together.
 ///
 /// The heads that share a key head become query rows, so keys are never repeated; all rows' queries meet the context's keys
-/// in one product.
+/// in one product. In half precision the products are rounded, scores and weights before the values; the scaling, the
+/// softmax and its totals are of f32.
 ///
 /// # Shapes
 /// - `query`: `[rows, tokens, heads, width]`
 /// - `key`, `value`: `[key heads, rows, keys, width]`
 /// - `bias`: `[tokens, keys]`, added to the scores of the row's own keys
-/// - returns `[rows · tokens, heads · width]`
+/// - returns `[rows · tokens, heads · width]`, in the dtype of the query
 pub(crate) fn attend(
     query: Tensor<4>,
     context: Option<ContextKeys>,
@@ -191,12 +210,13 @@ pub(crate) fn attend(
     let lines = share * tokens;
     let scale = 1.0 / (width as f64).sqrt();
     // [key heads, rows, share · tokens, width]
-    let query = (query * scale).reshape([rows, tokens, key_heads, share, width]);
+    let query = query.reshape([rows, tokens, key_heads, share, width]);
     let query = query.permute([2, 0, 3, 1, 4]).reshape([key_heads, rows, lines, width]);
 
-    let mut own = in_f32(query.clone().matmul(key.transpose()));
+    let mut own = at_least_f32(query.clone().matmul(key.transpose())) * scale;
     if let Some(bias) = bias {
-        let open = own.reshape([key_heads * rows, share, tokens, keys]) + bias.clone().unsqueeze();
+        let bias = in_dtype(bias.clone(), own.dtype());
+        let open = own.reshape([key_heads * rows, share, tokens, keys]) + bias.unsqueeze();
         own = open.reshape([key_heads, rows, lines, keys]);
     }
     let own_top = own.clone().detach().max_dim(3);
@@ -204,13 +224,18 @@ pub(crate) fn attend(
     let Some(context) = context else {
         let weight = (own - own_top).exp();
         let total = weight.clone().sum_dim(3);
-        return merge_heads(back(in_f32(back(weight).matmul(value)) / total), [rows, tokens, heads, width], key_heads);
+        return merge_heads(
+            back(at_least_f32(back(weight).matmul(value)) / total),
+            [rows, tokens, heads, width],
+            key_heads,
+        );
     };
 
     let context_keys = context.key.dims()[1];
     let flat = query.reshape([key_heads, rows * lines, width]);
-    let mut shared = in_f32(flat.matmul(context.key.transpose()));
+    let mut shared = at_least_f32(flat.matmul(context.key.transpose())) * scale;
     if let Some(bias) = context.bias {
+        let bias = in_dtype(bias, shared.dtype());
         shared = shared + bias.unsqueeze();
     }
     let shared = shared.reshape([key_heads, rows, lines, context_keys]);
@@ -221,7 +246,7 @@ pub(crate) fn attend(
     let total = own_weight.clone().sum_dim(3) + shared_weight.clone().sum_dim(3);
     let from_context = back(shared_weight).reshape([key_heads, rows * lines, context_keys]).matmul(context.value);
     let from_own = back(own_weight).matmul(value);
-    let sum = in_f32(from_own) + in_f32(from_context).reshape([key_heads, rows, lines, width]);
+    let sum = at_least_f32(from_own) + at_least_f32(from_context).reshape([key_heads, rows, lines, width]);
     merge_heads(back(sum / total), [rows, tokens, heads, width], key_heads)
 }
 
@@ -232,4 +257,25 @@ fn merge_heads(x: Tensor<4>, [rows, tokens, heads, width]: [usize; 4], key_heads
     x.reshape([key_heads, rows, heads / key_heads, tokens, width])
         .permute([1, 3, 0, 2, 4])
         .reshape([rows * tokens, heads * width])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+
+    #[test]
+    fn queries_can_be_taken_in_parts() {
+        let device = Device::flex();
+        device.seed(3);
+        let drawn = |shape: [usize; 4]| Tensor::<4>::random(shape, Distribution::Default, &device);
+        let (query, key, value) = (drawn([2, 7, 4, 6]), drawn([2, 2, 7, 6]), drawn([2, 2, 7, 6]));
+        let whole = attend(query.clone(), None, key.clone(), value.clone(), None).into_data();
+        // One query of each row at a time, three, and all.
+        for scores in [1, 3 * 2 * 4 * 7, usize::MAX] {
+            let parts = among_all(query.clone(), &key, &value, scores).into_data();
+            parts.assert_approx_eq::<f32>(&whole, burn::tensor::Tolerance::absolute(1e-6));
+        }
+    }
 }

@@ -10,6 +10,9 @@ use super::{AttentionPlan, Run};
 use crate::host::{Host, exp, in_order, sum_pairs, tensor, values, vectorized};
 use crate::matrix::{Matrix, multiply};
 
+/// Parts for each thread that exist at once.
+const WAVE: usize = 8;
+
 /// What the backward pass needs of the forward pass. Of the scores only the logarithm of each query's sum is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Forward {
@@ -42,24 +45,26 @@ pub(super) fn backward(forward: &Forward, upstream: &Host, plan: &AttentionPlan)
         Heads { query: values(&query), key: values(&key), value: values(&value), heads: count, key_heads, width };
     let pass = Pass { heads, plan, output: values(&output), upstream: values(&upstream), log_sums: &forward.log_sums };
 
-    let tasks: Vec<(usize, usize)> =
+    let work: Vec<(usize, usize)> =
         (0..plan.runs.len()).flat_map(|run| (0..key_heads).map(move |key_head| (run, key_head))).collect();
-    let parts: Vec<Part> = tasks.par_iter().map(|&(run, key_head)| pass.run(&plan.runs[run], key_head)).collect();
-
     let mut of_query = vec![0.0; tokens * count * width];
     let mut of_keys = [vec![0.0; tokens * key_heads * width], vec![0.0; tokens * key_heads * width]];
     let share = count / key_heads;
-    for (&(run, key_head), part) in tasks.iter().zip(&parts) {
-        let run = &plan.runs[run];
-        for (token, lines) in run.tokens.clone().zip(part.query.chunks_exact(share * width)) {
-            let start = (token * count + key_head * share) * width;
-            of_query[start..start + share * width].copy_from_slice(lines);
-        }
-        for (places, found) in [(&run.tokens, &part.own), (&run.context, &part.context)] {
-            for (total, found) in of_keys.iter_mut().zip(found) {
-                for (token, row) in places.clone().zip(found.chunks_exact(width)) {
-                    let start = (token * key_heads + key_head) * width;
-                    total[start..start + width].iter_mut().zip(row).for_each(|(total, value)| *total += value);
+    // A wave at a time, since each part holds gradients of a whole context; they are added in the order of the runs.
+    for wave in work.chunks(WAVE * rayon::current_num_threads()) {
+        let parts: Vec<Part> = wave.par_iter().map(|&(run, key_head)| pass.run(&plan.runs[run], key_head)).collect();
+        for (&(run, key_head), part) in wave.iter().zip(&parts) {
+            let run = &plan.runs[run];
+            for (token, lines) in run.tokens.clone().zip(part.query.chunks_exact(share * width)) {
+                let start = (token * count + key_head * share) * width;
+                of_query[start..start + share * width].copy_from_slice(lines);
+            }
+            for (places, found) in [(&run.tokens, &part.own), (&run.context, &part.context)] {
+                for (total, found) in of_keys.iter_mut().zip(found) {
+                    for (token, row) in places.clone().zip(found.chunks_exact(width)) {
+                        let start = (token * key_heads + key_head) * width;
+                        total[start..start + width].iter_mut().zip(row).for_each(|(total, value)| *total += value);
+                    }
                 }
             }
         }

@@ -9,7 +9,7 @@ use trainer::TrainError;
 use vlm_model::image_input::{Decoding, ImagePatches, PatchGrid};
 use vlm_model::processor::Processor;
 use vlm_model::text_input::{Message, Part, Role};
-use vlm_model::{PromptTokens, QwenVl};
+use vlm_model::{Precision, PromptTokens, QwenVl};
 
 /// Model and user turn.
 #[derive(Args)]
@@ -29,6 +29,9 @@ pub(crate) struct Question {
     /// cpu, wgpu or cuda:0
     #[arg(long, default_value = "cpu")]
     device: String,
+    /// What layers compute in: f32 or bf16
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
 }
 
 /// A loaded model with the question laid out for it.
@@ -43,11 +46,11 @@ pub(crate) struct Asked {
 
 impl Question {
     pub(crate) fn ask(&self) -> Result<Asked, TrainError> {
-        let device: Device = trainer::device(&self.device)?;
+        let device: Device = trainer::device_for(&self.device, self.precision)?;
         let decoding = Decoding::default();
         let images: Vec<RgbImage> = self.image.iter().map(|path| decoding.file(path)).collect::<Result<_, _>>()?;
         let processor = Processor::from_folder(&self.model)?;
-        let model = vlm_model::load(&self.model, &device)?;
+        let model = vlm_model::load(&self.model, &device)?.in_precision(self.precision);
         let mut content = vec![Part::Image; images.len()];
         content.push(Part::Text(self.prompt.clone()));
         let mut messages = vec![Message { role: Role::User, content }];

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use dataset::{At, ImageSource, Place, Problem};
 use image::{ImageFormat, Rgb, RgbImage};
 use rollout::{Completion, Finish};
-use vlm_model::QwenVl;
+use vlm_model::Precision::{BFloat16, Float32};
 use vlm_model::processor::Processor;
+use vlm_model::{Precision, QwenVl};
 
 use super::check::{Check, Extent, Output};
 use super::compare::Tolerance;
@@ -48,10 +49,19 @@ const WEIGHTS: Tolerance = Tolerance {
     reason: "element by element; a thousandth of the learning rate of 1e-3",
 };
 
+const ROUNDED: Tolerance = Tolerance {
+    absolute: 0.0,
+    relative: 0.0,
+    of_largest: 0.1,
+    reason: "dozens of roundings to eight bits, and the largest of a hundred thousand errors",
+};
+
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check::new("model, forward", Extent::Quick, PREDICTIONS, Box::new(forward)),
-        Check::new("model, backward", Extent::Quick, GRADIENTS, Box::new(backward)),
+        Check::new("model, forward", Extent::Quick, PREDICTIONS, Box::new(|device| forward(device, Float32))),
+        Check::new("model, backward", Extent::Quick, GRADIENTS, Box::new(|device| backward(device, Float32))),
+        Check::new("model, forward in bf16", Extent::Quick, ROUNDED, Box::new(|device| rounded(device, forward))),
+        Check::new("model, backward in bf16", Extent::Quick, ROUNDED, Box::new(|device| rounded(device, backward))),
         Check::new("optimizer", Extent::Quick, WEIGHTS, Box::new(optimize)),
     ]
 }
@@ -92,8 +102,25 @@ fn whole() -> Vec<Piece> {
     vec![Piece { group: 0, responses: 0..RESPONSES.len() }]
 }
 
-fn forward(device: &Device) -> Result<Vec<Output>, TrainError> {
+/// What layers compute in half precision on a device that has it, held against what they compute there in single precision.
+fn rounded(
+    device: &Device,
+    compute: fn(&Device, Precision) -> Result<Vec<Output>, TrainError>,
+) -> Result<Vec<Output>, TrainError> {
+    if !device.supports_dtype(DType::BF16) {
+        return Ok(Vec::new());
+    }
+    let rounded = |(half, whole): (Output, Output)| Output {
+        name: format!("{} in bf16", half.name),
+        values: half.values,
+        known: Some(whole.values),
+    };
+    Ok(compute(device, BFloat16)?.into_iter().zip(compute(device, Float32)?).map(rounded).collect())
+}
+
+fn forward(device: &Device, precision: Precision) -> Result<Vec<Output>, TrainError> {
     let (model, groups) = model(device)?;
+    let model = model.in_precision(precision);
     let batch = score::pass(&groups, &whole(), Some(&model))?;
     let features = batch.image_features.clone();
     let sampled = score::sampled_tokens(&batch, &model);
@@ -108,9 +135,9 @@ fn forward(device: &Device) -> Result<Vec<Output>, TrainError> {
     Ok(outputs)
 }
 
-fn backward(device: &Device) -> Result<Vec<Output>, TrainError> {
+fn backward(device: &Device, precision: Precision) -> Result<Vec<Output>, TrainError> {
     let (model, groups) = model(&device.clone().autodiff())?;
-    let policy = trainable(model, &UpdateConfig::default());
+    let policy = trainable(model, &UpdateConfig::default()).in_precision(precision);
     let pieces = whole();
     let vocabulary = Vocabulary::plain(7);
     let pass = Pass {
@@ -145,7 +172,7 @@ fn optimize(device: &Device) -> Result<Vec<Output>, TrainError> {
     let (model, _) = model(&device.clone().autodiff())?;
     let config = UpdateConfig::default();
     let mut policy = trainable(model, &config);
-    let mut optimizer = updater(&config).optimizer;
+    let mut optimizer = updater(&config, Float32).optimizer;
     for step in 0..2 {
         let mut made = MadeGradient { seed: 1000 * (1 + step), gradient: GradientsParams::new() };
         policy.visit(&mut made);

@@ -3,7 +3,7 @@
 use burn::module::Module as _;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use kernels::{Upstream, add_product, in_f32};
+use kernels::{Upstream, add_product, at_least_f32};
 use vlm_model::QwenVl;
 
 use super::{KeptLogits, Positions, Predictions, Vocabulary, chunks};
@@ -52,7 +52,7 @@ impl Vocabulary {
             if trained {
                 of_weight = Some(match of_weight {
                     Some(sum) => add_product(sum, gradient.clone(), hidden),
-                    None => in_f32(gradient.clone().transpose().matmul(hidden)),
+                    None => at_least_f32(gradient.clone().transpose().matmul(hidden)),
                 });
             }
             of_states.push(gradient.matmul(weight.clone()));

@@ -72,7 +72,9 @@ fn a_wrong_device_fails_where_it_is_wrong() {
     let shorter = |values: &mut Vec<f32>| {
         values.pop();
     };
-    let faults: [Fault; 16] = [
+    let faults: [Fault; 18] = [
+        ("logits in bf16", negated),
+        ("gradient of the norms in bf16", zero),
         ("gradient of the attention", negated),
         ("gradient of the merger", a_thousandth),
         ("gradient of the patch embedding", zero),

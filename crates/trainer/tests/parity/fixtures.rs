@@ -12,6 +12,7 @@ use rollout::{Completion, Finish};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use trainer::{Algorithm, Group, Lesson, Ragged, Scored, Task, TokenScores, UpdateConfig, Updater, Vocabulary};
+use vlm_model::Precision;
 use vlm_model::image_input::{ImagePatches, PatchGrid};
 use vlm_model::{PromptTokens, QwenVl};
 
@@ -169,7 +170,7 @@ pub(crate) const fn lesson<'a>(
 
 /// An updater that cuts the batch into passes of the given size.
 pub(crate) fn updater(config: UpdateConfig, tokens_per_micro_batch: usize) -> Updater {
-    trainer::updater(&UpdateConfig { tokens_per_micro_batch, ..config })
+    trainer::updater(&UpdateConfig { tokens_per_micro_batch, ..config }, Precision::Float32)
 }
 
 /// Parameters, or their gradients, by Hub name.

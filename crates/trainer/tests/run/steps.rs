@@ -11,7 +11,7 @@ use trainer::{
 };
 use vlm_model::{Precision, QwenVl};
 
-use crate::workspace::{EveryOther, Workspace};
+use crate::workspace::{EveryOther, Workspace, device_name};
 
 /// The bits of all parameters, one after another.
 fn bits(model: &QwenVl) -> Vec<u32> {
@@ -318,36 +318,39 @@ fn runs_end_with_a_validation() {
     assert_eq!((&line["val/problems"], &line["val/ungraded"]), (&0.into(), &6.into()));
 }
 
-/// Layers in half precision: what is sampled and what is scored agree as far as eight bits go, the policy moves, and its
+/// Layers in half precision: sampling, scoring, the reference and the update round the same matrices, the policy moves, and its
 /// parameters stay of single precision.
 #[test]
 fn steps_can_be_taken_in_half_precision() {
     let workspace = Workspace::new();
-    let start = |name, precision| {
-        let mut config = workspace.config(name, "vppo-paper");
-        config.precision = precision;
-        config.model =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/checkpoints/tiny-tied-f32-saved").into();
-        let mut trainer = Trainer::start(config)?;
-        trainer.algorithm.estimator = Box::new(EveryOther);
-        trainer.algorithm.accuracy_band = None;
-        Ok(trainer)
-    };
-    let mut trainer = match start("half", Precision::BFloat16) {
+    let mut recipe = vppo();
+    recipe.name = "pulled".to_owned();
+    recipe.objective.reference_kl = Some(ReferenceKl { estimator: KlEstimator::K3, coefficient: 0.01 });
+    let mut config = workspace.config("half", &workspace.recipe(&recipe));
+    config.precision = Precision::BFloat16;
+    config.update.updates_per_step = 1;
+    config.model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/checkpoints/tiny-tied-f32-saved").into();
+    let mut trainer = match Trainer::start(config) {
         Err(TrainError::Device { reason, .. }) if reason.contains("bf16") => return,
         started => started.expect("starts"),
     };
+    trainer.algorithm.estimator = Box::new(EveryOther);
+    trainer.algorithm.accuracy_band = None;
     let before = bits(&trainer.policy);
     let report = trainer.step().expect("a step");
-    let whole = start("whole", Precision::Float32).expect("starts").step().expect("a step");
-    eprintln!("gap {:.2e}; entropy {}, in single precision {}", report.gap_max, report.entropy, whole.entropy);
-    // Against single precision transformers has a gap of 1.6e-2 with these weights.
-    assert!(report.gap_mean < 3e-2, "gap of {:e}", report.gap_mean);
-    let entropies = (report.entropy - whole.entropy).abs();
-    assert!(entropies > 1e-6 && entropies < 0.3, "rounded, and little: {entropies:e}");
+    // Where one of them did not round, or rounded something else, these would be of the order of 1e-2: so much is the gap that
+    // transformers has between half and single precision with these weights. Kernels of GPUs differ by the number of rows.
+    let same = if device_name() == "cpu" { 1e-4 } else { 3e-2 };
+    eprintln!("gap {:.2e}, drift {:.2e}, pull {:.2e}", report.gap_mean, report.drift, report.reference_kl);
+    assert!(report.gap_max <= same, "sampled and scored: {:e}", report.gap_max);
+    assert!(report.drift.abs() <= same, "scored and updated: {:e}", report.drift);
+    assert!(report.reference_kl.abs() <= same, "policy and reference: {:e}", report.reference_kl);
     assert!(report.gradient_norm > 0.0 && report.gradient_norm.is_finite());
     assert!(report.dependency.is_some_and(|dependency| dependency > 0.0), "{:?}", report.dependency);
-    assert_eq!((report.updates, report.skipped_updates, report.not_finite), (2, 0, 0));
+    assert_eq!((report.updates, report.skipped_updates, report.not_finite), (1, 0, 0));
     assert_ne!(bits(&trainer.policy), before);
-    assert_eq!(trainer.policy.output_weight().dtype(), DType::F32);
+    let formats =
+        [&trainer.policy, trainer.reference.as_ref().expect("a reference")].map(|it| it.output_weight().dtype());
+    assert_eq!(formats, [DType::F32, DType::BF16]);
+    assert_eq!(trainer.updater.precision, Precision::BFloat16);
 }

@@ -16,9 +16,7 @@ fn setting(update: &UpdateConfig) -> Option<Setting> {
 }
 
 fn half(update: &UpdateConfig) -> Updater {
-    let mut updater = updater(update);
-    updater.precision = Precision::BFloat16;
-    updater
+    updater(update, Precision::BFloat16)
 }
 
 /// Number formats of gradients or parameters.
@@ -76,17 +74,18 @@ fn gradients_are_close_to_those_of_single_precision() {
         let rounded = gradients(half(&update));
         assert!(formats(policy, Some(&rounded)).iter().all(|&format| format == DType::F32));
         let by_name = |gradients| by_name(policy, Some(gradients));
-        let (rounded, whole) = (by_name(&rounded), by_name(&gradients(updater(&update))));
+        let (rounded, whole) = (by_name(&rounded), by_name(&gradients(updater(&update, Precision::Float32))));
         assert!(rounded.keys().eq(whole.keys()));
         let joined = |values: &BTreeMap<String, Vec<f32>>| values.values().flatten().copied().collect::<Vec<_>>();
         let difference = relative_difference(&joined(&rounded), &joined(&whole));
         eprintln!("passes of {tokens_per_micro_batch} tokens, {recompute:?}: {difference:.2e}");
-        // Those of transformers are off by 3.9e-2 on a batch it finds likely; here log-probabilities lie near −14.
-        assert!(difference > 1e-3 && difference < 0.12, "{difference:e}");
+        // transformers rounds a gradient by 3.9e-2 with these weights, and a log-probability by up to 0.13, which here scales
+        // the token's share of the gradient through its ratio.
+        assert!(difference > 1e-3 && difference < 0.17, "{difference:e}");
     }
 }
 
-/// Steps far below the spacing of half precision reach the parameters, and after enough of them what layers compute with.
+/// Steps far below the spacing of half precision reach the parameters, and with them, here and there, what layers compute with.
 #[test]
 fn small_steps_are_not_rounded_away() {
     let update = UpdateConfig::default();
@@ -105,5 +104,5 @@ fn small_steps_are_not_rounded_away() {
         before.iter().zip(after).filter(|(a, b)| a != b).count() as f64 / before.len() as f64
     };
     assert!(moved(0) > 0.9, "{} of the parameters moved", moved(0));
-    assert!(moved(1) < 0.1, "{} of the rounded ones moved", moved(1));
+    assert!(moved(1) > 0.0 && moved(1) < 0.1, "{} of the rounded ones moved", moved(1));
 }

@@ -3,6 +3,7 @@
 use burn::module::Module as _;
 use burn::tensor::Tensor;
 use trainer::{Scored, UpdateConfig, updater};
+use vlm_model::Precision;
 
 use crate::batch::{Setting, by_name, relative_difference};
 
@@ -92,7 +93,7 @@ fn updates_do_not_depend_on_the_micro_batch() {
         let batch = setting.stale();
         let credit = setting.credit(&batch);
         let run = |tokens_per_micro_batch: usize| {
-            let mut updater = updater(&UpdateConfig { tokens_per_micro_batch, ..update });
+            let mut updater = updater(&UpdateConfig { tokens_per_micro_batch, ..update }, Precision::Float32);
             let (sum, _) =
                 updater.gradients(&setting.policy, &setting.lesson(&batch, &credit)).expect("the batch fits together");
             let gradient = by_name(&setting.policy, Some(&sum.clip(&setting.policy, f64::INFINITY).gradient));

@@ -15,6 +15,7 @@ use trainer::{
     Objective, Recipe, Reduction, ReferenceKl, Scored, TrainError, TruncatedImportance, UpdateConfig, UpdateReport,
     Vocabulary, is_overlong, updater,
 };
+use vlm_model::Precision;
 use vlm_model::{QwenVl, TokenBatch, TokenGroup};
 
 use crate::batch::{Setting, by_name, fixtures, relative_difference};
@@ -46,9 +47,10 @@ fn learn(
     lesson: &Lesson,
     tokens: usize,
 ) -> (std::collections::BTreeMap<String, Vec<f32>>, UpdateReport) {
-    let (gradients, report) = updater(&UpdateConfig { tokens_per_micro_batch: tokens, ..UpdateConfig::default() })
-        .gradients(&setting.policy, lesson)
-        .expect("everything is known");
+    let (gradients, report) =
+        updater(&UpdateConfig { tokens_per_micro_batch: tokens, ..UpdateConfig::default() }, Precision::Float32)
+            .gradients(&setting.policy, lesson)
+            .expect("everything is known");
     (by_name(&setting.policy, Some(&gradients.clip(&setting.policy, f64::INFINITY).gradient)), report)
 }
 
@@ -204,7 +206,8 @@ fn missing_numbers_are_errors() {
         (Objective { importance, ..none.clone() }, scored.clone(), "importance"),
     ] {
         setting.algorithm.objective = objective;
-        let found = updater(&UpdateConfig::default()).gradients(&setting.policy, &setting.lesson(&batch, &credit));
+        let found = updater(&UpdateConfig::default(), Precision::Float32)
+            .gradients(&setting.policy, &setting.lesson(&batch, &credit));
         let error = found.err().expect(term);
         assert!(matches!(error, TrainError::Objective { term: found, .. } if found == term), "{error}");
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::Device;
 use trainer::{Recompute, UpdateConfig, UpdateReport, updater};
+use vlm_model::Precision;
 
 use crate::batch::{Setting, by_name, relative_difference};
 
@@ -18,7 +19,7 @@ fn gradients_do_not_depend_on_what_is_kept() {
         let credit = setting.credit(&batch);
         let run = |recompute: Recompute| -> (BTreeMap<String, Vec<f32>>, UpdateReport) {
             let lesson = setting.lesson(&batch, &credit);
-            let updater = updater(&UpdateConfig { recompute, ..update });
+            let updater = updater(&UpdateConfig { recompute, ..update }, Precision::Float32);
             let (sum, report) = updater.gradients(&setting.policy, &lesson).expect("the batch fits together");
             (by_name(&setting.policy, Some(&sum.clip(&setting.policy, f64::INFINITY).gradient)), report)
         };

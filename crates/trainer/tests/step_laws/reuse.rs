@@ -3,6 +3,7 @@
 use burn::module::Module as _;
 use burn::tensor::Tensor;
 use trainer::{Group, Scored, Scorer, TrainError, UpdateConfig, updater, vppo_paper};
+use vlm_model::Precision;
 
 use crate::batch::{Setting, by_name, relative_difference};
 
@@ -47,7 +48,10 @@ fn what_is_known_is_not_computed() {
         assert_eq!(host(&reused.contrasts[0].divergences[0]), host(&computed.contrasts[0].divergences[0]));
         let gradient = |scored: &Scored| {
             let credit = setting.credit(scored);
-            let updater = updater(&UpdateConfig { tokens_per_micro_batch: budget, ..UpdateConfig::default() });
+            let updater = updater(
+                &UpdateConfig { tokens_per_micro_batch: budget, ..UpdateConfig::default() },
+                Precision::Float32,
+            );
             let (gradients, report) =
                 updater.gradients(&setting.policy, &setting.lesson(scored, &credit)).expect("everything is known");
             (by_name(&setting.policy, Some(&gradients.clip(&setting.policy, f64::INFINITY).gradient)), report)

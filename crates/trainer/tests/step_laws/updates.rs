@@ -4,6 +4,7 @@ use advantage::Credit;
 use burn::module::Module as _;
 use burn::tensor::{Device, Tensor};
 use trainer::{Scored, UpdateConfig, updater};
+use vlm_model::Precision;
 
 use crate::batch::{Setting, bits, by_name};
 
@@ -67,7 +68,7 @@ fn a_frozen_vision_tower_stays() {
     let setting = Setting::new(&update);
     let batch = setting.stale();
     let credit = setting.credit(&batch);
-    let (policy, _) = updater(&update)
+    let (policy, _) = updater(&update, Precision::Float32)
         .step(setting.policy.clone(), &setting.lesson(&batch, &credit), 1e-3)
         .expect("the batch fits together");
     let (before, after) = (bits(&setting.policy), bits(&policy));
@@ -92,7 +93,7 @@ fn a_gradient_that_is_not_finite_changes_nothing() {
     let broken = trainer::trainable(broken, &update);
     let before = bits(&broken);
     assert_eq!(by_name(&broken, None).values().flatten().filter(|value| value.is_nan()).count(), 1);
-    let mut updater = updater(&update);
+    let mut updater = updater(&update, Precision::Float32);
     let (broken, report) = updater.step(broken, &setting.lesson(&batch, &credit), 1e-3).expect("not an error");
     assert!(report.skipped && !report.gradient_norm.is_finite(), "{report:?}");
     assert_eq!(bits(&broken), before, "the policy is as it was");
@@ -108,7 +109,7 @@ fn a_skipped_step_leaves_no_trace() {
     let good = setting.credit(&batch);
     let bad = Credit { advantage: good.advantage.clone() * f32::NAN, gate: good.gate.clone() };
     let run = |credits: &[&Credit]| {
-        let mut updater = updater(&update);
+        let mut updater = updater(&update, Precision::Float32);
         credits.iter().fold((setting.policy.clone(), Vec::new()), |(policy, mut skipped), credit| {
             let (policy, report) = updater.step(policy, &setting.lesson(&batch, credit), 1e-3).expect("not an error");
             skipped.push(report.skipped);

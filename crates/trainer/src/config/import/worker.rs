@@ -12,12 +12,10 @@ pub(super) fn convert(of: &mut Conversion, batch: &Batch) -> Result<(), TrainErr
     model(of)?;
     batches(of, batch)?;
     optimizer(of)?;
+    precision(of)?;
     let memory = |why: &str| Fate::Lost { why: why.to_owned(), matters: false };
     for section in ["worker.actor.fsdp", "worker.actor.offload", "worker.ref"] {
-        of.account_for_section(
-            section,
-            &memory("one device holds everything; `precision = \"bf16\"` computes as mixed precision does"),
-        );
+        of.account_for_section(section, &memory("one device holds everything, parameters and moments in f32"));
     }
     of.account_for_section("worker.critic", &Fate::Implied { why: "no critic is trained".to_owned() });
     of.account_for(
@@ -76,11 +74,31 @@ fn sampling(of: &mut Conversion) -> Result<(), TrainError> {
     );
     let images = "a problem has as many images as it has";
     of.account_for(&["worker.rollout.limit_images"], &Fate::Implied { why: images.to_owned() });
-    let dtype = "sampling computes in the precision that training does; `precision = \"bf16\"` sets both";
-    of.account_for(&["worker.rollout.dtype"], &Fate::Lost { why: dtype.to_owned(), matters: false });
     let seeds = "every draw comes from `seed`";
     of.account_for(&["worker.rollout.seed"], &Fate::Implied { why: seeds.to_owned() });
     one(of, "worker.rollout.tensor_parallel_size", "the model is not split over devices")
+}
+
+/// What layers compute in: FSDP's mixed precision, by default of bf16, over parameters that are rounded only if they say so.
+fn precision(of: &mut Conversion) -> Result<(), TrainError> {
+    let named = |name: &str| match name {
+        "bf16" | "bfloat16" => Some("bf16"),
+        "fp32" | "float32" => Some("f32"),
+        _ => None,
+    };
+    let trained = of.text("worker.actor.fsdp.mp_param_dtype", "bf16")?;
+    let precision = named(&trained.value);
+    match precision {
+        Some(precision) => of.convert(&trained, "precision", precision),
+        None => of.lose(&trained, "layers compute in f32 or bf16; set precision"),
+    }
+    let sampled = of.text("worker.rollout.dtype", "bf16")?;
+    if named(&sampled.value) == precision {
+        of.imply(&sampled, "sampling computes in the precision that training does");
+    } else {
+        of.lose(&sampled, "sampling computes in the precision that training does; set precision");
+    }
+    Ok(())
 }
 
 fn validation(of: &mut Conversion) -> Result<(), TrainError> {
