@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::contender::Contender;
 use crate::dimensions::Dimensions;
 use crate::failure::Failure;
-use crate::scene::Setting;
+use crate::scene::{Format, Setting};
 use crate::session::Repetition;
 use crate::statistics::{Spread, three_digits};
 use crate::work::Work;
@@ -95,8 +95,9 @@ impl Row {
 
     /// The goal, where one is set for its setting.
     fn bar(&self) -> Option<Bar> {
-        bar(self.work)
-            .filter(|_| self.work == Work::VppoStep || (self.on_host() && self.setting.dims == Dimensions::Bench))
+        let Setting { dims, dtype, .. } = self.setting;
+        let is_set = self.on_host() && dims == Dimensions::Bench && dtype == Format::F32;
+        bar(self.work).filter(|_| is_set || self.work == Work::VppoStep)
     }
 
     fn on_host(&self) -> bool {
@@ -142,7 +143,7 @@ impl Row {
             let ratio = other.and_then(|other| Spread::of([peak as f64 / other as f64]));
             let written = |bytes: u64| format!("{} GiB", three_digits(bytes as f64 / (1_u64 << 30) as f64));
             let other = other.map_or("–".to_owned(), written);
-            lines.push(line("peak memory of `update`", &other, &written(peak), ratio, Some(MEMORY_BAR)));
+            lines.push(line("peak memory of `update`", &other, &written(peak), ratio, self.bar().map(|_| MEMORY_BAR)));
         }
         lines
     }
