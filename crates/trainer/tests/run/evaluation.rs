@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use burn::tensor::{Device, FloatDType};
 use tempfile::TempDir;
 use trainer::{Evaluation, Exam, Journal, Record, StepReport, TrainConfig, TrainError, TrainObserver, Trainer, demo};
 
@@ -31,7 +32,7 @@ struct Run {
 }
 
 impl Run {
-    fn new() -> Self {
+    fn new(precision: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let output = folder.path().join("run");
         let settings = [
@@ -55,6 +56,7 @@ impl Run {
             "schedule.validate_every=1".to_owned(),
             "schedule.validation_samples=3".to_owned(),
             format!("device={}", device_name()),
+            format!("precision={precision}"),
         ];
         let config = demo::prepare(&output, &settings, |_| {}).expect("a writable folder");
         let validations = Validations::default();
@@ -78,11 +80,28 @@ impl Run {
     }
 }
 
+/// So it is in half precision, which the evaluation takes from the run and names in its protocol.
+#[test]
+fn evaluations_in_half_precision_are_validations() {
+    if !Device::default().supports_dtype(FloatDType::BF16) {
+        return;
+    }
+    let run = Run::new("bf16");
+    let (step, validation) = run.validations.last().expect("validations");
+    let exam = run.exam(*step, &[]);
+    assert_eq!(&exam.take(None, |_| {}).expect("can be sampled"), validation);
+    let whole = run.exam(*step, &["precision=f32"]);
+    assert_ne!(&whole.take(None, |_| {}).expect("can be sampled"), validation, "rounding decides on some tokens");
+    let protocols = [exam, whole].map(|exam| exam.protocol().expect("readable"));
+    let differences = protocols[0].differences(&protocols[1]).expect("finite numbers");
+    assert_eq!(differences.iter().map(ToString::to_string).collect::<Vec<_>>(), ["precision: bf16 -> f32"]);
+}
+
 /// An evaluation of a checkpoint has the figures that the run had at that step, all of them to the last bit; interrupted
 /// anywhere it comes to the same, byte for byte.
 #[test]
 fn evaluations_are_validations() {
-    let run = Run::new();
+    let run = Run::new("f32");
     assert_eq!(run.validations.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [1, 2]);
     for (step, validation) in &run.validations {
         let overall = &validation.overall;

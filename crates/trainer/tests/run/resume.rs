@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 use burn_pack::Reader;
 use serde_json::Value;
 use trainer::{Recipe, RunState, ScheduleConfig, TrainConfig, TrainError, Trainer, vppo};
@@ -115,15 +115,18 @@ fn a_lost_checkpoint_is_made_again() {
 }
 
 /// Nothing random and no schedule is carried from step to step: one step, a new trainer and one more are two steps, for recipes
-/// that draw noise, compare with other views and with a reference policy.
+/// that draw noise, compare with other views and with a reference policy, in single and in half precision.
 #[test]
 fn every_kind_of_recipe_goes_on_where_it_was() {
     let workspace = Workspace::new();
-    for name in ["prpo", "papo", "pgpo", "reinforce-pp"] {
+    let runs = [("prpo", "f32"), ("papo", "f32"), ("pgpo", "f32"), ("reinforce-pp", "f32"), ("papo", "bf16")];
+    let has = |precision: &str| precision == "f32" || Device::default().supports_dtype(FloatDType::BF16);
+    for (name, precision) in runs.into_iter().filter(|(_, precision)| has(precision)) {
         let built_in = Recipe::find(name).expect("built in");
         let recipe = workspace.recipe(&Recipe { accuracy_band: None, name: format!("{name}-unfiltered"), ..built_in });
         let checkpoint = |output: &str, breaks: bool| {
-            let config = with_steps(workspace.config(output, &recipe), 2, 2);
+            let mut config = with_steps(workspace.config(output, &recipe), 2, 2);
+            config.precision = precision.parse().expect("a precision");
             let mut trainer = Trainer::start(config.clone()).expect("starts");
             trainer.algorithm.estimator = Box::new(EveryOther);
             trainer.step().expect("a step");
@@ -136,8 +139,8 @@ fn every_kind_of_recipe_goes_on_where_it_was() {
             trainer.step().expect("a step");
             trainer::save(&trainer).expect("a writable folder")
         };
-        let straight = checkpoint(&format!("{name}-straight"), false);
-        assert_same(&checkpoint(&format!("{name}-broken"), true), &straight);
+        let straight = checkpoint(&format!("{name}-{precision}-straight"), false);
+        assert_same(&checkpoint(&format!("{name}-{precision}-broken"), true), &straight);
     }
 }
 
