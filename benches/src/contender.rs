@@ -109,7 +109,7 @@ fn first_token(program: &Path, setting: &Setting, threads: usize) -> Command {
     let mut command = Command::new(program);
     command.arg("generate").arg("--model").arg(&setting.folder).arg("--image").arg(picture(&setting.folder));
     command.args(["--prompt", QUESTION, "--max-new-tokens", "1", "--device", &setting.device]);
-    command.args(["--precision", setting.dtype.name()]);
+    command.args(["--precision", &setting.dtype.to_string()]);
     command.env("RAYON_NUM_THREADS", threads.to_string());
     command
 }
@@ -122,7 +122,7 @@ fn flags(setting: &Setting) -> Vec<String> {
         "--device".to_owned(),
         setting.device.clone(),
         "--dtype".to_owned(),
-        setting.dtype.name().to_owned(),
+        setting.dtype.to_string(),
         "--dims".to_owned(),
         setting.dims.name().to_owned(),
         "--responses".to_owned(),

@@ -28,7 +28,7 @@ pub(crate) fn header(threads: usize, setting: &Setting, peer: &Map<String, Value
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let burn = locked("burn").unwrap_or("?");
     let peer = if versions.is_empty() { "no peer".to_owned() } else { versions.join(", ") };
-    let (dims, dtype, device) = (setting.dims.name(), setting.dtype.name(), &setting.device);
+    let (dims, dtype, device) = (setting.dims.name(), setting.dtype, &setting.device);
     Ok(format!(
         "{date}, sightline{commit}, burn {burn} beside {peer}; {processor}, {threads} threads; model `{dims}`, {dtype}, on {device}.\n\
          `cargo xtask bench {}`\n",

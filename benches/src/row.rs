@@ -2,11 +2,12 @@
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde_json::Value;
+use vlm_model::Precision;
 
 use crate::contender::Contender;
 use crate::dimensions::Dimensions;
 use crate::failure::Failure;
-use crate::scene::{Format, Setting};
+use crate::scene::Setting;
 use crate::session::Repetition;
 use crate::statistics::{Spread, three_digits};
 use crate::work::Work;
@@ -96,7 +97,7 @@ impl Row {
     /// The goal, where one is set for its setting.
     fn bar(&self) -> Option<Bar> {
         let Setting { dims, dtype, .. } = self.setting;
-        let is_set = self.on_host() && dims == Dimensions::Bench && dtype == Format::F32;
+        let is_set = self.on_host() && dims == Dimensions::Bench && dtype == Precision::Float32;
         bar(self.work).filter(|_| is_set || self.work == Work::VppoStep)
     }
 

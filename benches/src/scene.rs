@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::{Module as _, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use reward::{Answer, Reward, Ungraded, Verdict};
@@ -12,30 +12,11 @@ use rollout::{Completion, Finish};
 use tempfile::TempDir;
 use trainer::{Group, Task, TrainConfig, Trainer, prepare, trainable, vocabulary};
 use vlm_model::image_input::PatchGrid;
-use vlm_model::{Init, ModelError, PromptTokens, QwenVl, WeightSource};
+use vlm_model::{Init, ModelError, Precision, PromptTokens, QwenVl, WeightSource};
 
 use crate::checkpoint;
 use crate::dimensions::Dimensions;
 use crate::failure::Failure;
-
-/// Number format that layers compute in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// 32 bits
-    F32,
-    /// Brain floating point
-    Bf16,
-}
-
-impl Format {
-    /// As it is written on the command line.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-        }
-    }
-}
 
 /// What is worked on.
 #[derive(Args, Clone, Debug)]
@@ -49,9 +30,9 @@ pub(crate) struct Setting {
     /// Sizes of the model
     #[arg(long, value_enum, default_value_t = Dimensions::Bench)]
     pub(crate) dims: Dimensions,
-    /// Number format that layers compute in; ours trains parameters of 32 bits, the peers those of this format
-    #[arg(long, value_enum, default_value_t = Format::F32)]
-    pub(crate) dtype: Format,
+    /// Number format that layers compute in, f32 or bf16; ours trains parameters of 32 bits, the peers those of this format
+    #[arg(long, default_value_t = Precision::Float32)]
+    pub(crate) dtype: Precision,
     /// Responses to the prompt
     #[arg(long, default_value_t = 8)]
     pub(crate) responses: usize,
@@ -181,12 +162,11 @@ fn config(setting: &Setting, recipe: &str, run: &Path) -> Result<TrainConfig, Fa
     };
     let Setting { responses, new_tokens, device, dtype, .. } = setting;
     let text = format!(
-        "model = {:?}\noutput = {:?}\nrecipe = {recipe:?}\ndevice = {device:?}\nprecision = {:?}\nseed = 1\n[data]\ntrain = {:?}\n\
+        "model = {:?}\noutput = {:?}\nrecipe = {recipe:?}\ndevice = {device:?}\nprecision = \"{dtype}\"\nseed = 1\n[data]\ntrain = {:?}\n\
          max_prompt_tokens = 16384\n[rollout]\nprompts_per_step = 1\nresponses = {responses}\nmax_rows = {responses}\n\
          sampling = {{ max_new_tokens = {new_tokens} }}\n[update]\nactivation_gib = {:?}\n",
         text(&model),
         text(&run.join("run")),
-        dtype.name(),
         text(&checkpoint::problems(&setting.folder)),
         setting.activation_gib.unwrap_or(0.0),
     );

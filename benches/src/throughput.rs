@@ -1,10 +1,9 @@
 //! How much of a device's arithmetic and memory bandwidth a piece of work uses.
 
 use clap::Args;
-use vlm_model::ModelConfig;
+use vlm_model::{ModelConfig, Precision};
 
 use crate::row::Row;
-use crate::scene::Format;
 use crate::statistics::three_digits;
 use crate::work::Work;
 
@@ -53,7 +52,7 @@ fn of_row(row: &Row, peaks: &Peaks) -> Vec<String> {
             group: row.setting.responses as f64,
             response: row.setting.new_tokens as f64,
             shared,
-            bytes: if row.setting.dtype == Format::Bf16 { 2.0 } else { 4.0 },
+            bytes: if row.setting.dtype == Precision::BFloat16 { 2.0 } else { 4.0 },
         };
         let cost = shape.cost(&model, row.work);
         let share = |done: f64, peak: Option<f64>| match peak {

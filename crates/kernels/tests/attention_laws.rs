@@ -67,35 +67,53 @@ fn plain(query: &Tensor<3>, key: &Tensor<3>, value: &Tensor<3>, blocked: &Tensor
     Tensor::cat(outputs.collect(), 1)
 }
 
+/// Fails unless outputs and gradients of `(heads, key heads, width)` are those of [`plain`].
+fn assert_is_plain_attention(batch: &Batch, (heads, key_heads, width): (usize, usize, usize), seed: u64) {
+    let plan = Arc::new(AttentionPlan::new(batch.runs.clone(), batch.hidden.clone()));
+    let blocked = batch.blocked();
+    let query = normal([batch.tokens(), heads, width], seed);
+    let key = normal([batch.tokens(), key_heads, width], seed.wrapping_add(1));
+    let value = normal([batch.tokens(), key_heads, width], seed.wrapping_add(2));
+    let found = attention(query.clone(), key.clone(), value.clone(), &plan);
+    assert_equal(found, plain(&query, &key, &value, &blocked), 2e-6);
+    // What is not f32 takes the composition of tensor operations.
+    let found = attention(double(&query), double(&key), double(&value), &plan);
+    assert_equal(found, double(&plain(&query, &key, &value, &blocked)), 2e-6);
+    // One of the three inputs is a constant each time.
+    assert_same_gradients(
+        &query,
+        &key,
+        |query, key| attention(query, key, value.clone().autodiff(), &plan),
+        |query, key| plain(&query, &key, &value.clone().autodiff(), &blocked),
+        2e-5,
+    );
+    assert_same_gradients(
+        &value,
+        &key,
+        |value, key| attention(query.clone().autodiff(), key, value, &plan),
+        |value, key| plain(&query.clone().autodiff(), &key, &value, &blocked),
+        2e-5,
+    );
+}
+
+/// More runs than the gradient works on at once, for up to 25 threads.
+#[test]
+fn many_responses_share_a_prompt() {
+    const PROMPT: usize = 5;
+    let mut runs = vec![Run { tokens: 0..PROMPT, causal: true, context: 0..0 }];
+    for response in 0..100 {
+        let start = runs.last().map_or(0, |run| run.tokens.end);
+        runs.push(Run { tokens: start..start + 1 + response % 3, causal: true, context: 0..PROMPT });
+    }
+    assert_is_plain_attention(&Batch { runs, hidden: Vec::new() }, (4, 2, 8), 9);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn equals_plain_attention(batch in batches(), shape in 0_usize..3, seed: u64) {
-        let (heads, key_heads, width) = [(4, 2, 8), (3, 3, 5), (8, 1, 16)][shape];
-        let plan = Arc::new(AttentionPlan::new(batch.runs.clone(), batch.hidden.clone()));
-        let blocked = batch.blocked();
-        let query = normal([batch.tokens(), heads, width], seed);
-        let key = normal([batch.tokens(), key_heads, width], seed.wrapping_add(1));
-        let value = normal([batch.tokens(), key_heads, width], seed.wrapping_add(2));
-        let found = attention(query.clone(), key.clone(), value.clone(), &plan);
-        assert_equal(found, plain(&query, &key, &value, &blocked), 2e-6);
-        // What is not f32 takes the composition of tensor operations.
-        let found = attention(double(&query), double(&key), double(&value), &plan);
-        assert_equal(found, double(&plain(&query, &key, &value, &blocked)), 2e-6);
-        // One of the three inputs is a constant each time.
-        assert_same_gradients(
-            &query, &key,
-            |query, key| attention(query, key, value.clone().autodiff(), &plan),
-            |query, key| plain(&query, &key, &value.clone().autodiff(), &blocked),
-            2e-5,
-        );
-        assert_same_gradients(
-            &value, &key,
-            |value, key| attention(query.clone().autodiff(), key, value, &plan),
-            |value, key| plain(&query.clone().autodiff(), &key, &value, &blocked),
-            2e-5,
-        );
+        assert_is_plain_attention(&batch, [(4, 2, 8), (3, 3, 5), (8, 1, 16)][shape], seed);
     }
 
     /// A token at a time, with what came before in a cache.

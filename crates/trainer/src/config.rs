@@ -41,7 +41,7 @@ pub struct TrainConfig {
     /// `cpu`, `wgpu` or `cuda:0`.
     #[serde(default = "default_device")]
     pub device: String,
-    /// What layers compute in. Parameters, their moments and gradients, sums and log-probabilities are f32 in any case.
+    /// What layers compute in. Parameters, their moments, sums of their gradients, norms and softmax are f32 in any case.
     #[serde(default)]
     pub precision: Precision,
     /// Seed of everything random in the run.

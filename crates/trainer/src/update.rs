@@ -106,7 +106,7 @@ pub struct Updater {
     pub tokens_per_micro_batch: usize,
     /// Whether image features are constants.
     pub freeze_vision: bool,
-    /// What layers compute in. The parameters are of single precision, and so are their gradients.
+    /// What layers compute in. The parameters are of single precision, and so are the sums of their gradients.
     pub precision: Precision,
     /// Whether layers are computed again in the backward pass.
     pub(crate) recompute: Recomputation,

@@ -1,9 +1,10 @@
 //! Number formats of weights, and models whose layers compute in one of them.
 
+use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use burn::module::{Module as _, ModuleMapper, Param};
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{DType, Tensor};
 use safetensors::Dtype;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,16 @@ pub enum Precision {
     /// Brain floating point, rounded to nearest even: half the size, eight bits of each number.
     #[serde(rename = "bf16")]
     BFloat16,
+}
+
+impl Display for Precision {
+    /// As it is read.
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Float32 => "f32",
+            Self::BFloat16 => "bf16",
+        })
+    }
 }
 
 impl FromStr for Precision {
@@ -76,15 +87,13 @@ impl QwenVl {
     pub fn in_precision(&self, precision: Precision) -> Self {
         match precision {
             Precision::Float32 => self.clone(),
-            Precision::BFloat16 => self.clone().map(&mut Round { dtype: FloatDType::BF16 }),
+            Precision::BFloat16 => self.clone().map(&mut Round(precision.burn())),
         }
     }
 }
 
 /// Rounds matrices, outside of any graph.
-struct Round {
-    dtype: FloatDType,
-}
+struct Round(DType);
 
 impl ModuleMapper for Round {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -93,7 +102,7 @@ impl ModuleMapper for Round {
         }
         param.map(|values| {
             let (trained, with_autodiff) = (values.is_require_grad(), values.is_autodiff());
-            let rounded = values.inner().cast(self.dtype);
+            let rounded = values.inner().cast(self.0);
             let rounded = if with_autodiff { rounded.autodiff() } else { rounded };
             rounded.set_require_grad(trained)
         })

@@ -110,6 +110,18 @@ fn exact_items_are_exact() {
     assert_eq!(bytes(&memory, "weights"), 4 * parameters);
     assert_eq!(bytes(&memory, "AdamW moments"), 8 * parameters);
     assert_eq!(memory.checkpoint, 12 * parameters);
+    // Half precision adds a rounded copy of the weights, and halves what is kept of keys and values.
+    let half = config.with_overrides(&["precision=bf16".to_owned()]).expect("valid");
+    let half = trainer::DryRun::of(&half, None).memory.expect("sound");
+    for (name, expected) in [
+        ("weights", 4 * parameters),
+        ("rounded weights", 2 * parameters),
+        ("AdamW moments", 8 * parameters),
+        ("keys and values", bytes(&memory, "keys and values") / 2),
+    ] {
+        assert_eq!(bytes(&half, name), expected, "{name}");
+    }
+    assert_eq!(bytes(&memory, "rounded weights"), 0);
     // Half the tokens of a pass take half of its memory, and freezing spares gradients.
     let smaller = config.with_overrides(&["update.tokens_per_micro_batch=256".to_owned()]).expect("valid");
     let smaller = trainer::DryRun::of(&smaller, None).memory.expect("sound");

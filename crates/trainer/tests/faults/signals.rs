@@ -1,6 +1,7 @@
 //! Runs that are asked to stop, and folders that are in use.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use trainer::{TrainError, Trainer};
@@ -8,8 +9,13 @@ use trainer::{TrainError, Trainer};
 use crate::program::Running;
 use crate::workspace::{ALWAYS, Workspace, is_writing, metrics, names};
 
-/// A reward that hears everything and never says anything, so that a step does not end by itself.
-const HANGING: &str = "reward.parts=[{ kind = 'subprocess', command = ['sh', '-c', 'cat > /dev/null'], limits = { timeout = 900, deadline = 900 } }]";
+/// A reward that hears everything and never says anything, so that a step does not end by itself. Once it has heard something it
+/// makes the file `heard`.
+fn hanging(heard: &Path) -> String {
+    let script = "read -r line && : > \"$0\"; cat > /dev/null";
+    let limits = "limits = { timeout = 900, deadline = 900 }";
+    format!("reward.parts=[{{ kind = 'subprocess', command = ['sh', '-c', '{script}', {heard:?}], {limits} }}]")
+}
 
 /// Asked to stop at any place, a run leaves a checkpoint and the status that a shell expects, and loses nothing: the same command
 /// comes to what an undisturbed run comes to. No step is taken twice.
@@ -54,10 +60,9 @@ fn a_run_that_is_asked_to_stop_goes_on_later() {
 fn a_second_signal_ends_it_at_once() {
     let workspace = Workspace::new();
     for (signals, status) in [(["TERM", "TERM"], 143), (["TERM", "INT"], 130)] {
-        let mut running = workspace.start("run", &[HANGING]);
-        // By then the program listens.
-        let metrics = workspace.path("run/metrics.jsonl");
-        running.wait_until("the run starts", || metrics.exists());
+        let heard = workspace.path("heard");
+        let mut running = workspace.start("run", &[&hanging(&heard)]);
+        running.wait_until("responses are judged", || heard.exists());
         running.signal(signals[0]);
         running.wait_at_most(Duration::from_secs(3), || false);
         assert!(!running.has_ended(), "it waits for the phase to end");
@@ -69,6 +74,7 @@ fn a_second_signal_ends_it_at_once() {
         assert!(ended.errors.contains("asked to stop") && ended.errors.contains("ask again"), "{}", ended.errors);
         assert!(!is_writing(&workspace.path("run")));
         fs::remove_dir_all(workspace.path("run")).expect("a folder");
+        fs::remove_file(heard).expect("a file");
     }
 }
 
@@ -89,11 +95,9 @@ fn two_runs_in_one_folder_are_refused() {
     assert!(read.output.contains("held-out accuracy"), "{read:?}");
     drop(held);
 
-    let mut killed = workspace.start("run", &["schedule.steps=2", ALWAYS, "--accept-changes", HANGING]);
-    killed.wait_until("it has the folder", || {
-        let log = fs::read_to_string(workspace.path("run/config.toml")).unwrap_or_default();
-        log.contains("cat > /dev/null")
-    });
+    let heard = workspace.path("heard");
+    let mut killed = workspace.start("run", &["schedule.steps=2", ALWAYS, "--accept-changes", &hanging(&heard)]);
+    killed.wait_until("it has the folder and works", || heard.exists());
     let id = format!("(process {})", killed.id());
     workspace.train("run", &["schedule.steps=2", ALWAYS]).fails_with(&[&id]);
     assert!(killed.kill().0, "it had not ended");

@@ -12,9 +12,8 @@ use rollout::{Completion, Finish};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use trainer::{Algorithm, Group, Lesson, Ragged, Scored, Task, TokenScores, UpdateConfig, Updater, Vocabulary};
-use vlm_model::Precision;
 use vlm_model::image_input::{ImagePatches, PatchGrid};
-use vlm_model::{PromptTokens, QwenVl};
+use vlm_model::{Precision, PromptTokens, QwenVl};
 
 /// Tokens of a prompt with its left padding.
 const PROMPT_WIDTH: usize = 97;

@@ -80,7 +80,7 @@ impl Run {
     }
 }
 
-/// So it is in half precision, which the evaluation takes from the run and names in its protocol.
+/// An evaluation takes its precision from the run, has the figures of the run in it, and names it in its protocol.
 #[test]
 fn evaluations_in_half_precision_are_validations() {
     if !Device::default().supports_dtype(FloatDType::BF16) {

@@ -15,8 +15,7 @@ use trainer::{
     Objective, Recipe, Reduction, ReferenceKl, Scored, TrainError, TruncatedImportance, UpdateConfig, UpdateReport,
     Vocabulary, is_overlong, updater,
 };
-use vlm_model::Precision;
-use vlm_model::{QwenVl, TokenBatch, TokenGroup};
+use vlm_model::{Precision, QwenVl, TokenBatch, TokenGroup};
 
 use crate::batch::{Setting, by_name, fixtures, relative_difference};
 
