@@ -128,8 +128,7 @@ impl Compare {
     fn row(&self, work: Work, setting: &Setting, threads: usize) -> Result<(Row, Option<Failure>), Failure> {
         let mut ours = Contender::ours(work, setting, threads)?;
         let other = || match (&self.peer, work) {
-            // Nobody else has it: it is compared with our own step without credit.
-            (_, Work::VppoStep) => Contender::ours(Work::GrpoStep, setting, threads).map(Some),
+            (_, work) if work.is_beside_grpo() => Contender::ours(Work::GrpoStep, setting, threads).map(Some),
             (Some(python), _) => Contender::peer(python, work, setting, threads).map(Some),
             (None, _) => Ok(None),
         };

@@ -43,7 +43,7 @@ const fn bar(work: Work) -> Option<Bar> {
         Work::LogProbs | Work::GrpoStep | Work::GrpoStepReusing => Some(Bar::AtLeast(3.0)),
         Work::Divergence => Some(Bar::AtLeast(3.5)),
         Work::Update => Some(Bar::AtLeast(2.5)),
-        Work::VppoStep => Some(Bar::AtMost(1.15)),
+        Work::VppoStep | Work::VppoPaperStep => Some(Bar::AtMost(1.15)),
         Work::Start => Some(Bar::AtLeast(20.0)),
     }
 }
@@ -98,7 +98,7 @@ impl Row {
     fn bar(&self) -> Option<Bar> {
         let Setting { dims, dtype, .. } = self.setting;
         let is_set = self.on_host() && dims == Dimensions::Bench && dtype == Precision::Float32;
-        bar(self.work).filter(|_| is_set || self.work == Work::VppoStep)
+        bar(self.work).filter(|_| is_set || self.work.is_beside_grpo())
     }
 
     fn on_host(&self) -> bool {
@@ -118,7 +118,7 @@ impl Row {
     fn ratio(&self) -> Option<Spread> {
         Spread::of(self.pairs.iter().filter_map(|(ours, other)| {
             let ratio = other.as_ref()?.seconds / ours.seconds;
-            Some(if self.work == Work::VppoStep { 1.0 / ratio } else { ratio })
+            Some(if self.work.is_beside_grpo() { 1.0 / ratio } else { ratio })
         }))
     }
 
@@ -130,7 +130,7 @@ impl Row {
             Work::Decode => {
                 name.push_str(&format!(", {} × {} tokens", self.setting.responses, self.setting.new_tokens));
             }
-            Work::VppoStep => name.push_str(", beside our `grpo-step`"),
+            work if work.is_beside_grpo() => name.push_str(", beside our `grpo-step`"),
             _ => {}
         }
         match self.disturbed() {

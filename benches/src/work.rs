@@ -30,15 +30,17 @@ pub(crate) enum Work {
     GrpoStep,
     /// One that takes the log-probabilities seen at sampling for the old ones
     GrpoStepReusing,
-    /// A whole step of VPPO
+    /// A whole step of VPPO as released
     VppoStep,
+    /// A whole step of VPPO as printed
+    VppoPaperStep,
     /// From the start of the process to the first token
     Start,
 }
 
 impl Work {
     /// All, in the order of the table.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Decode,
         Self::Prefill,
         Self::LogProbs,
@@ -47,6 +49,7 @@ impl Work {
         Self::GrpoStep,
         Self::GrpoStepReusing,
         Self::VppoStep,
+        Self::VppoPaperStep,
         Self::Start,
     ];
 
@@ -61,15 +64,21 @@ impl Work {
             Self::GrpoStep => "grpo-step",
             Self::GrpoStepReusing => "grpo-step-reusing",
             Self::VppoStep => "vppo-step",
+            Self::VppoPaperStep => "vppo-paper-step",
             Self::Start => "start",
         }
+    }
+
+    /// Whether it is compared with our own step of GRPO: no peer has it.
+    pub(crate) const fn is_beside_grpo(self) -> bool {
+        matches!(self, Self::VppoStep | Self::VppoPaperStep)
     }
 
     /// The recipe whose terms it computes.
     const fn recipe(self) -> &'static str {
         match self {
             // The divergence over the whole vocabulary.
-            Self::Divergence => "vppo-paper",
+            Self::Divergence | Self::VppoPaperStep => "vppo-paper",
             Self::VppoStep => "vppo",
             _ => "grpo",
         }

@@ -31,6 +31,7 @@ mod cached_attention;
 mod gradient;
 mod host;
 mod linear;
+mod live_rows;
 mod matrix;
 mod memory;
 mod rms_norm;

@@ -42,7 +42,9 @@ impl<'a> Matrix<'a> {
     /// If there are not as many.
     fn some_rows(self, first: usize, rows: usize) -> Self {
         assert!(first + rows <= self.rows, "rows of the matrix");
-        Self { values: &self.values[first * self.row_step..], rows, ..self }
+        // Without columns there are no values to begin at.
+        let start = if self.columns == 0 { 0 } else { first * self.row_step };
+        Self { values: &self.values[start..], rows, ..self }
     }
 
     /// Rows and columns exchanged.
@@ -230,6 +232,8 @@ mod tests {
             product(Matrix::new(&[], 200, 0, 0), Matrix::new(&[], 0, 3, 3), Terms { row: Some(&row), rows: None });
         assert!(nothing == row.repeat(200));
         assert!(product(Matrix::new(&[], 2, 0, 0), Matrix::new(&[], 0, 3, 3), Terms::default()) == [0.0; 6]);
+        let no_rows = Matrix::new(&[], 0, 200, 200);
+        assert!(product(no_rows.transposed(), Matrix::new(&[], 0, 3, 3), Terms::default()) == [0.0; 600]);
     }
 
     #[test]

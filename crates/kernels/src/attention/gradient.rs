@@ -114,8 +114,12 @@ impl Pass<'_> {
         let (heads, keys) = (&self.heads, Keys::of(run, block));
         let (width, count, scale) = (heads.width, keys.count(), heads.scale());
         let Scratch { queries, upstream, output, weights, slopes, lines } = scratch;
-        heads.gather(heads.query, block, key_head, scale, queries);
         heads.gather(self.upstream, block, key_head, 1.0, upstream);
+        // Of tokens that a loss does not look at nothing is left to add.
+        if upstream.iter().all(|&value| value == 0.0) {
+            return;
+        }
+        heads.gather(heads.query, block, key_head, scale, queries);
         heads.gather(self.output, block, key_head, 1.0, output);
         keys.scores(heads, queries, key_head, weights);
 

@@ -33,7 +33,8 @@ pub(crate) fn assert_equal<const D: usize>(found: Tensor<D>, expected: Tensor<D>
     assert!(difference <= tolerance * size, "{difference:e} beside values of {size:e}");
 }
 
-/// Asserts that two functions have the same gradients with respect to both inputs, for a random weighting of the output.
+/// Asserts that two functions have the same gradients with respect to both inputs, for a random weighting of the output, and for
+/// one under which most of its rows count for nothing: all of the first half, and two of three in the second.
 #[track_caller]
 pub(crate) fn assert_same_gradients<const A: usize, const B: usize, const O: usize>(
     a: &Tensor<A>,
@@ -42,14 +43,21 @@ pub(crate) fn assert_same_gradients<const A: usize, const B: usize, const O: usi
     expected: impl Fn(Tensor<A>, Tensor<B>) -> Tensor<O>,
     tolerance: f64,
 ) {
-    let gradients = |f: &dyn Fn(Tensor<A>, Tensor<B>) -> Tensor<O>| {
+    let gradients = |f: &dyn Fn(Tensor<A>, Tensor<B>) -> Tensor<O>, all: bool| {
         let (a, b) = (a.clone().autodiff().require_grad(), b.clone().autodiff().require_grad());
         let output = f(a.clone(), b.clone());
-        let weights = normal(output.dims(), 77).autodiff();
+        let rows = output.dims()[0];
+        let counts = (0..rows).map(|row| f32::from(u8::from(all || (2 * row >= rows && row % 3 == 0)))).collect();
+        let mut shape = [1; O];
+        shape[0] = rows;
+        let counts = Tensor::<O>::from_data(TensorData::new::<f32, _>(counts, shape), &Device::default());
+        let weights = (normal(output.dims(), 77) * counts).autodiff();
         let found = (output * weights).sum().backward();
         (a.grad(&found).expect("a gradient"), b.grad(&found).expect("a gradient"))
     };
-    let (found, expected) = (gradients(&found), gradients(&expected));
-    assert_equal(found.0, expected.0, tolerance);
-    assert_equal(found.1, expected.1, tolerance);
+    for all in [true, false] {
+        let (found, expected) = (gradients(&found, all), gradients(&expected, all));
+        assert_equal(found.0, expected.0, tolerance);
+        assert_equal(found.1, expected.1, tolerance);
+    }
 }

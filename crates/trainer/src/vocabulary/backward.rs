@@ -2,7 +2,7 @@
 
 use burn::module::Module as _;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 use kernels::{Upstream, add_product, at_least_f32};
 use vlm_model::QwenVl;
 
@@ -14,11 +14,31 @@ impl Vocabulary {
     /// output projection, if that is trained. The reference gets no gradient.
     ///
     /// A chunk's logits are made again, unless they were `kept`, and its gradient written over them; no graph is recorded.
+    /// Positions whose gradient is zero, such as those that a token filter passes over, are left out.
     ///
     /// # Shapes
     /// - `upstream`: of what was asked for, each `[tokens]`; `None` counts as 0
     /// - returns `[tokens, width]`
     pub fn backward(
+        &self,
+        model: &QwenVl,
+        positions: &Positions,
+        kept: KeptLogits,
+        upstream: &Predictions,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
+        let Some(places) = upstream.live_places() else {
+            return self.backward_of_all(model, positions, kept, upstream, gradients);
+        };
+        let count = places.len();
+        let places = Tensor::<1, Int>::from_data(TensorData::new(places, [count]), &positions.hidden.device());
+        let (live, kept) = (positions.select(&places), kept.select(&places));
+        let of_states = self.backward_of_all(model, &live, kept, &upstream.select(&places), gradients);
+        let nothing = Tensor::zeros(positions.hidden.dims(), (&of_states.device(), of_states.dtype()));
+        nothing.select_assign(0, places, of_states, IndexingUpdateOp::Add)
+    }
+
+    fn backward_of_all(
         &self,
         model: &QwenVl,
         positions: &Positions,
@@ -63,5 +83,50 @@ impl Vocabulary {
             gradients.add(model, share);
         }
         if of_states.is_empty() { positions.hidden.clone().zeros_like() } else { Tensor::cat(of_states, 0) }
+    }
+}
+
+impl Predictions {
+    /// Of a gradient: the positions where it is not zero, ascending, or the first if there are none, so that the projection has a
+    /// gradient. `None` if the others are so few that leaving them out spares nothing.
+    fn live_places(&self) -> Option<Vec<i64>> {
+        let mut live = vec![false; self.log_probs.dims()[0]];
+        for values in [Some(&self.log_probs), self.entropy.as_ref(), self.reference_divergence.as_ref()] {
+            let values = values.map(|values| values.to_data());
+            let values = values.iter().flat_map(|values| values.iter::<f32>());
+            live.iter_mut().zip(values).for_each(|(live, value)| *live |= value != 0.0);
+        }
+        let mut places: Vec<i64> = (0..).zip(&live).filter_map(|(place, &live)| live.then_some(place)).collect();
+        if places.is_empty() {
+            places.push(0);
+        }
+        (places.len() < live.len() - live.len() / 8).then_some(places)
+    }
+
+    fn select(&self, places: &Tensor<1, Int>) -> Self {
+        let select = |values: &Tensor<1>| values.clone().select(0, places.clone());
+        Self {
+            log_probs: select(&self.log_probs),
+            entropy: self.entropy.as_ref().map(select),
+            reference_divergence: self.reference_divergence.as_ref().map(select),
+        }
+    }
+}
+
+impl Positions<'_> {
+    fn select(&self, places: &Tensor<1, Int>) -> Self {
+        let select = |states: &Tensor<2>| states.clone().select(0, places.clone());
+        Self {
+            hidden: select(&self.hidden),
+            sampled: self.sampled.clone().select(0, places.clone()),
+            entropy: self.entropy,
+            reference: self.reference.as_ref().map(|(reference, states)| (*reference, select(states))),
+        }
+    }
+}
+
+impl KeptLogits {
+    fn select(self, places: &Tensor<1, Int>) -> Self {
+        Self(self.0.map(|logits| logits.select(0, places.clone())))
     }
 }

@@ -43,7 +43,11 @@ fn positions() -> impl Strategy<Value = Positions> {
     (1_usize..12).prop_flat_map(|count| {
         let states = || prop::collection::vec(-6.0_f32..6.0, count * WIDTH);
         let allowed = (0..VOCABULARY).prop_filter("not excluded", |id| !MODEL.config.tokens.prompt_only().contains(id));
-        let upstream = prop::collection::vec(-1.0_f32..1.0, count);
+        // Most positions may have no gradient, as behind a token filter.
+        let upstream = (0..4_u8, prop::collection::vec((-1.0_f32..1.0, 0..4_u8), count));
+        let upstream = upstream.prop_map(|(zeros, values)| -> Vec<f32> {
+            values.into_iter().map(|(value, place)| if place < zeros { 0.0 } else { value }).collect()
+        });
         (states(), states(), prop::collection::vec(allowed, count), upstream)
             .prop_map(|(clean, contrast, sampled, upstream)| Positions { clean, contrast, sampled, upstream })
     })
