@@ -88,7 +88,7 @@ impl Shape {
         match work {
             Work::LogProbs => Cost { operations: pass, bytes: 0.0 },
             Work::Divergence => Cost { operations: 2.0 * pass, bytes: 0.0 },
-            // Backward costs two products for each of forward.
+            // Backward costs two products for each of forward; rows without a gradient are counted, though ours leaves them out.
             Work::Update => Cost { operations: 3.0 * pass, bytes: 0.0 },
             Work::Decode => {
                 let keys = 2.0 * (model.text.num_key_value_heads * model.head_width()) as f64 * layers(model);

@@ -105,6 +105,9 @@ impl Prepared {
         if work == Work::Start {
             return Err("`start` is measured from outside: the process is the work".into());
         }
+        if work.is_beside_grpo() && setting.responses == 1 {
+            return Err(format!("`{}` needs two responses or more; leave --responses 1 out", work.name()).into());
+        }
         // One response alone can only be compared over the batch.
         let recipe = if setting.responses == 1 { "reinforce-pp" } else { work.recipe() };
         let scene = Scene::new(setting, recipe, work == Work::GrpoStepReusing)?;

@@ -30,7 +30,7 @@ pub struct Addends {
 /// `x Wᵀ`, and what it is added to.
 ///
 /// The weight's gradient has the weight's own order in memory, so that adding to it and stepping along it are single
-/// passes. On the CPU rows whose gradient is zero cost next to nothing in the backward pass.
+/// passes. On the CPU rows whose gradient is zero, if they are more than an eighth, are left out of the backward pass.
 ///
 /// # Shapes
 /// - `x`: `[rows, in]`

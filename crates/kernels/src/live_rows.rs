@@ -20,7 +20,7 @@ impl LiveRows {
         let rows = values(gradient).par_chunks(columns).with_min_len(TASK.div_ceil(columns)).enumerate();
         let live: Vec<usize> =
             rows.filter(|(_, row)| row.iter().any(|&value| value != 0.0)).map(|(index, _)| index).collect();
-        // Below an eighth, what is copied takes as long as what is spared.
+        // What is copied then is little beside what is spared.
         Self { all, live: (live.len() < all - all / 8).then_some(live) }
     }
 

@@ -93,10 +93,7 @@ impl Softmax {
         if is_plain(&logits) {
             return Tensor::from_dispatch(<Dispatch as Vocabulary>::adjusted(logits.into_dispatch(), self));
         }
-        let logits = match &self.mask {
-            Some(mask) => logits.clone().mask_fill(mask.clone().expand(logits.dims()), EXCLUDED),
-            None => logits,
-        };
+        let logits = self.excluded_as(logits, EXCLUDED);
         if self.temperature == 1.0 { logits } else { logits / self.temperature }
     }
 
@@ -110,7 +107,7 @@ impl Softmax {
     /// - `chosen`: `[rows]`, an outcome of each row
     ///
     /// # Panics
-    /// If there are not as many chosen outcomes as rows, or one is not among the outcomes.
+    /// If there are not as many chosen outcomes as rows, or one is not among the outcomes, which is not looked at on a GPU.
     #[must_use]
     pub fn predict(&self, logits: Tensor<2>, chosen: Tensor<1, Int>) -> Prediction {
         let logits = self.adjusted(logits);
@@ -123,6 +120,15 @@ impl Softmax {
         let logits = log_softmax(logits, 1);
         let log_probs = logits.clone().gather(1, chosen.unsqueeze_dim(1)).squeeze_dim(1);
         Prediction { log_probs, logits, entropy: None }
+    }
+
+    /// The values with another one in the place of those of excluded outcomes, as a composition.
+    fn excluded_as(&self, values: Tensor<2>, value: f32) -> Tensor<2> {
+        match &self.mask {
+            // Nothing can be expanded to no rows.
+            Some(mask) if values.dims()[0] > 0 => values.clone().mask_fill(mask.clone().expand(values.dims()), value),
+            _ => values,
+        }
     }
 
     /// Puts temperature and exclusion into a row.

@@ -23,9 +23,9 @@ proptest! {
         assert_equal(kernels::rms_norm(double(&x), double(&scale), 1e-6), double(&expected), 1e-5);
     }
 
-    /// In a row of one or two values their gradient is a difference of terms that may be a thousand times as large.
+    /// In a row of one value its gradient is 0, as the difference of terms that may be a thousand times as large as others.
     #[test]
-    fn has_the_gradients_of_the_composition(rows in 1_usize..70, width in 8_usize..600, seed: u64) {
+    fn has_the_gradients_of_the_composition(rows in 1_usize..70, width in 2_usize..600, seed: u64) {
         let inputs = (normal([rows, width], seed), normal([width], seed.wrapping_add(1)));
         assert_same_gradients(
             &inputs.0, &inputs.1,

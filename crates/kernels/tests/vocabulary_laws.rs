@@ -209,9 +209,12 @@ proptest! {
         }
     }
 
-    /// Rows are computed as if they were alone, to the last bit, whatever else is in the chunk.
+    /// Rows are computed as if they were alone, to the last bit on the CPU, whatever else is in the chunk.
     #[test]
     fn rows_are_independent(case in cases(), row in any::<prop::sample::Index>()) {
+        if Device::default() != Device::flex() {
+            return Ok(());
+        }
         let row = row.index(case.rows);
         let all = case.softmax().predict(case.tensor(&case.logits), case.chosen());
         let alone = case.softmax().predict(
@@ -338,6 +341,6 @@ fn no_rows() {
 #[test]
 #[should_panic(expected = "not among the 3")]
 fn outcomes_must_be_among_the_logits() {
-    let chosen = Tensor::<1, Int>::from_ints([3], &Device::default());
-    let _ = Softmax::plain().predict(Tensor::zeros([1, 3], &Device::default()), chosen);
+    let device = Device::flex();
+    let _ = Softmax::plain().predict(Tensor::zeros([1, 3], &device), Tensor::<1, Int>::from_ints([3], &device));
 }

@@ -81,6 +81,20 @@ impl RmsNorm {
     }
 }
 
+/// `x Φ(x)`, where `Φ` is the normal distribution function.
+#[derive(Module, Debug)]
+pub struct Gelu;
+
+impl Gelu {
+    /// # Shapes
+    /// - `x`: `[tokens, width]`
+    /// - returns `[tokens, width]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        kernels::gelu(x)
+    }
+}
+
 /// The gated feed-forward layer `down(silu(gate(x)) ⊙ up(x))`.
 ///
 /// # Source

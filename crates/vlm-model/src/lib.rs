@@ -74,7 +74,7 @@ pub use config::{ModelConfig, SpecialTokens, TextConfig, VisionConfig};
 pub use error::ModelError;
 pub use export::{ExportOptions, export};
 pub use language::positions::Positions;
-pub use layers::{GatedMlp, Linear, RmsNorm};
+pub use layers::{GatedMlp, Gelu, Linear, RmsNorm};
 pub use limits::{MAX_JSON_BYTES, MAX_TEMPLATE_BYTES, MAX_TOKENIZER_BYTES, MAX_WEIGHTS_HEADER_BYTES};
 pub use model::QwenVl;
 pub use precision::Precision;

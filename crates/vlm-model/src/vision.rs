@@ -6,7 +6,6 @@ pub mod geometry;
 use std::sync::Arc;
 
 use burn::module::{Module, Param};
-use burn::nn::Gelu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use kernels::{Addends, AttentionPlan};
 
@@ -14,7 +13,7 @@ use crate::ModelError;
 use crate::config::VisionConfig;
 use crate::image_input::ImagePatches;
 use crate::indices::index_tensor;
-use crate::layers::{GatedMlp, INITIALIZER_RANGE, Linear, RmsNorm};
+use crate::layers::{GatedMlp, Gelu, INITIALIZER_RANGE, Linear, RmsNorm};
 use crate::weights::{Builder, Init};
 pub use attention::VisionAttention;
 use attention::segments;
@@ -215,7 +214,7 @@ impl PatchMerger {
             mlp: b.child("mlp", |b| {
                 let first = b.child(0, |b| Linear::build(b, joined, joined, true))?;
                 let second = b.child(2, |b| Linear::build(b, joined, c.out_hidden_size, true))?;
-                Ok((first, Gelu::new(), second))
+                Ok((first, Gelu, second))
             })?,
         })
     }

@@ -178,3 +178,32 @@ impl Pass<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+
+    use super::*;
+    use crate::attention;
+
+    /// Keys' gradient of two runs behind a context, of which the first alone counts, with `value` for each query of the second.
+    fn of_keys(value: f32) -> Vec<f32> {
+        let device = Device::flex();
+        let ones = |tokens: usize| Tensor::<3>::ones([tokens, 2, 4], &device);
+        let run = |tokens: Range<usize>, context| Run { tokens, causal: true, context };
+        let runs = vec![run(0..3, 0..0), run(3..43, 0..3), run(43..83, 0..3)];
+        let query = Tensor::cat(vec![ones(43), ones(40) * value], 0).autodiff();
+        let key = Tensor::cat((0..83).map(|token| ones(1) * (token as f32).sin()).collect(), 0);
+        let key = key.narrow(1, 0, 1).autodiff().require_grad();
+        let output = attention(query, key.clone(), key.clone(), &Arc::new(AttentionPlan::new(runs, Vec::new())));
+        let found = output.narrow(0, 3, 40).square().sum().backward();
+        key.grad(&found).expect("a gradient").into_data().iter::<f32>().collect()
+    }
+
+    #[test]
+    fn what_does_not_count_is_not_looked_at() {
+        let found = of_keys(f32::NAN);
+        assert!(found == of_keys(1.0) && found.iter().all(|slope| slope.is_finite()));
+        assert!(found[..3 * 4].iter().any(|&slope| slope != 0.0) && found[43 * 4..].iter().all(|&slope| slope == 0.0));
+    }
+}

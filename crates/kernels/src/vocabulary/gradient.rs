@@ -91,10 +91,7 @@ impl Softmax {
         let chosen = chosen.unsqueeze_dim(1);
         let gradient = gradient.scatter(1, chosen, column(upstream.log_probs), IndexingUpdateOp::Add);
         let gradient = if self.temperature == 1.0 { gradient } else { gradient / self.temperature };
-        match &self.mask {
-            Some(mask) => gradient.clone().mask_fill(mask.clone().expand(gradient.dims()), 0.0),
-            None => gradient,
-        }
+        self.excluded_as(gradient, 0.0)
     }
 
     /// The gradient of all rows in the place of their logits.

@@ -14,7 +14,8 @@ impl Vocabulary {
     /// output projection, if that is trained. The reference gets no gradient.
     ///
     /// A chunk's logits are made again, unless they were `kept`, and its gradient written over them; no graph is recorded.
-    /// Positions whose gradient is zero, such as those that a token filter passes over, are left out.
+    /// Positions whose gradient is zero, such as those that a token filter passes over, are left out where they are more than an
+    /// eighth.
     ///
     /// # Shapes
     /// - `upstream`: of what was asked for, each `[tokens]`; `None` counts as 0
@@ -90,16 +91,15 @@ impl Predictions {
     /// Of a gradient: the positions where it is not zero, ascending, or the first if there are none, so that the projection has a
     /// gradient. `None` if the others are so few that leaving them out spares nothing.
     fn live_places(&self) -> Option<Vec<i64>> {
-        let mut live = vec![false; self.log_probs.dims()[0]];
-        for values in [Some(&self.log_probs), self.entropy.as_ref(), self.reference_divergence.as_ref()] {
-            let values = values.map(|values| values.to_data());
-            let values = values.iter().flat_map(|values| values.iter::<f32>());
-            live.iter_mut().zip(values).for_each(|(live, value)| *live |= value != 0.0);
-        }
+        // One number for each position, read at once.
+        let others = [&self.entropy, &self.reference_divergence].into_iter().flatten();
+        let sizes = others.fold(self.log_probs.clone().abs(), |sizes, values| sizes + values.clone().abs());
+        let live: Vec<bool> = sizes.into_data().iter::<f32>().map(|size| size != 0.0).collect();
         let mut places: Vec<i64> = (0..).zip(&live).filter_map(|(place, &live)| live.then_some(place)).collect();
         if places.is_empty() {
             places.push(0);
         }
+        // What is copied then is little beside what is spared.
         (places.len() < live.len() - live.len() / 8).then_some(places)
     }
 

@@ -161,6 +161,39 @@ fn nothing_is_computed_unasked() {
     assert_eq!(backward(upstream(Some(packed(&[1.0, 2.0, 3.0])))), backward(upstream(None)));
 }
 
+/// Whatever lies at positions without a gradient, if they are many: they have none, and the others' is as if they were alone.
+#[test]
+fn positions_without_a_gradient_are_not_looked_at() {
+    let hidden = |value: &[f32]| {
+        let rows = value.iter().map(|&value| Tensor::<2>::full([1, WIDTH], value, &Device::default())).collect();
+        Tensor::cat(rows, 0)
+    };
+    let found = |states: &[f32], slopes: &[f32], kept: bool| {
+        let ids: Vec<i64> = (5..).take(states.len()).collect();
+        let ids = Tensor::from_data(TensorData::new(ids, [states.len()]), &Device::default());
+        let positions = TokenPositions { hidden: hidden(states), sampled: ids, entropy: true, reference: None };
+        let (vocabulary, mut gradients) = (sampled(1.0, 4), Gradients::default());
+        let kept = if kept { vocabulary.forward(&MODEL.valid(), &positions).1 } else { KeptLogits::default() };
+        let entropy = slopes.iter().map(|slope| 2.0 * slope).collect::<Vec<f32>>();
+        let upstream =
+            Predictions { log_probs: packed(slopes), entropy: Some(packed(&entropy)), reference_divergence: None };
+        let of_states = host(&vocabulary.backward(&MODEL, &positions, kept, &upstream, &mut gradients));
+        let clipped = gradients.clip(&MODEL, f64::INFINITY);
+        let of_weight = clipped.gradient.get::<2>(MODEL.model.embed_tokens.weight.id).expect("a gradient");
+        (of_states, host(&of_weight))
+    };
+    let alone = found(&[0.3, -0.2], &[1.0, -0.5], false);
+    for kept in [false, true] {
+        let among = found(&[0.3, -0.2, f32::NAN, f32::INFINITY], &[1.0, -0.5, 0.0, 0.0], kept);
+        assert_close("projection", &among.1, &alone.1, 1e-6);
+        assert_close("states", &among.0[..2 * WIDTH], &alone.0, 1e-6);
+        assert!(among.0[2 * WIDTH..].iter().all(|&slope| slope == 0.0));
+        // Where nothing has one, the projection has one of zeros, so that its moments decay as those of all others do.
+        let (of_states, of_weight) = found(&[0.3, f32::NAN, f32::NAN], &[0.0; 3], kept);
+        assert!(of_states.iter().chain(&of_weight).all(|&slope| slope == 0.0));
+    }
+}
+
 /// A distribution does not diverge from itself, however sharp it is, and excluded tokens make nothing infinite.
 #[test]
 fn sharp_distributions_are_finite() {
