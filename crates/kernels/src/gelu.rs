@@ -11,6 +11,9 @@ use crate::host::{at_least_f32, in_dtype, is_host};
 /// burn's own has that derivative on the CPU alone. Elsewhere it is that of an approximation by a hyperbolic tangent, and gradients
 /// behind it are off by some 4e-4 of their size.
 ///
+/// # Shapes
+/// Any; returns the same, in the dtype of `x`.
+///
 /// # Source
 /// Hendrycks & Gimpel 2016, arXiv:1606.08415.
 #[must_use]

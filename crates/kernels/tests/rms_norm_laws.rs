@@ -23,14 +23,16 @@ proptest! {
         assert_equal(kernels::rms_norm(double(&x), double(&scale), 1e-6), double(&expected), 1e-5);
     }
 
-    /// In a row of one value its gradient is 0, as the difference of terms that may be a thousand times as large as others.
+    /// In a row of one value the gradient is a difference of terms up to `1 / √ε` times as large as itself, whose roundings would be
+    /// all that is compared; a larger `ε` bounds them.
     #[test]
-    fn has_the_gradients_of_the_composition(rows in 1_usize..70, width in 2_usize..600, seed: u64) {
+    fn has_the_gradients_of_the_composition(rows in 1_usize..70, width in 1_usize..600, seed: u64) {
+        let epsilon = if width == 1 { 1e-2 } else { 1e-6 };
         let inputs = (normal([rows, width], seed), normal([width], seed.wrapping_add(1)));
         assert_same_gradients(
             &inputs.0, &inputs.1,
-            |x, scale| kernels::rms_norm(x, scale, 1e-6),
-            |x, scale| composed(x, scale, 1e-6),
+            |x, scale| kernels::rms_norm(x, scale, epsilon),
+            |x, scale| composed(x, scale, epsilon),
             1e-4,
         );
     }

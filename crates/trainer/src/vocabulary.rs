@@ -3,7 +3,8 @@
 //! Log-probabilities, entropy, divergences and, in the backward pass, the gradient of the output projection are all
 //! computed from chunks of hidden states. A chunk's logits are made once for each view, read in one pass, and dropped before
 //! the next chunk's; for the gradient they are made again, unless there is one chunk only. Peak memory is a chunk times the
-//! vocabulary for each of the views that are compared, however long the responses are.
+//! vocabulary for each of the views that are compared, and once more where the gradient leaves positions out of kept logits,
+//! however long the responses are.
 
 mod backward;
 mod compare;

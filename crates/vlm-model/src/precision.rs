@@ -108,3 +108,17 @@ impl ModuleMapper for Round {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_precision_is_written_as_it_is_read() {
+        for (precision, name) in [(Precision::Float32, "f32"), (Precision::BFloat16, "bf16")] {
+            assert_eq!((precision.to_string().as_str(), name.parse()), (name, Ok(precision)));
+            assert_eq!(serde_json::to_value(precision).expect("a name"), name);
+        }
+        assert_eq!("fp16".parse::<Precision>(), Err("use f32 or bf16"));
+    }
+}
